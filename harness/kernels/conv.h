@@ -1,0 +1,36 @@
+/* conv.h — two-dimensional convolution (cross-correlation, as networks do it)
+ *
+ *   y[n,o,i,j] = sum_{c,u,v} w[o,c,u,v] x[n,c, i*stride + u - pad, j*stride + v - pad]
+ *
+ * as implicit matrix multiply over NHWC images: rows are output pixels, the inner
+ * dimension runs over (u,v,c), and panels are packed straight from the image rows;
+ * there is no im2col buffer. With `lanes` the images are in the lanes layout of
+ * kernels.h and direct kernels run with one image to a vector lane.
+ *
+ * In memory:  x [N,H,W,C]   y [N,OH,OW,O]   w [O,KH,KW,C]   (lanes: x [N/16,H,W,C,16], w alike) */
+#ifndef CONV_H
+#define CONV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kn_conv {
+    int N, H, W, C;      /* images in; N counts images in the lanes layout too */
+    int O, OH, OW;       /* OH = (H + 2 pad - KH) / stride + 1 */
+    int KH, KW, stride, pad;
+    bool lanes;
+    const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all connected.
+                          * conv_grad_weight_f32 writes exact zeros there. */
+};
+
+enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
+
+/* The table's entries (kernels.def):
+ * conv_work_f32(c, pass, threads)  bytes of scratch for that pass, 64-byte aligned.
+ * conv_f32(c, e, crew, x, w, y, work)             y = e(conv(x, w)); e->bias is [O]
+ * conv_grad_data_f32(c, e, crew, dy, w, dx, work) dx = e(conv^T(dy, w)); e's columns are C
+ * conv_grad_weight_f32(c, crew, x, dy, dw, work)  dw = sum over images and pixels, in an order that
+ *                                                 does not depend on the number of threads
+ * Every thread of the crew calls with equal arguments; results are complete after crew_wait(). */
+
+#endif
