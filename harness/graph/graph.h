@@ -1,0 +1,150 @@
+/* graph.h — the inside of the graph: nodes, ops, and what an op can do.
+ *
+ * A graph is an array of nodes in topological order. build() appends forward
+ * nodes through nn.h; grad.c appends the backward pass, which is made of ordinary
+ * nodes; layout.c and fuse.c rewrite; plan.c places; exec.c runs. Only the files
+ * of this folder include this header. */
+#ifndef GRAPH_H
+#define GRAPH_H
+
+#include "base/crew.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "graph/program.h"
+#include "kernels/kernels.h"
+#include "nn.h"
+
+enum { NODE_INPUTS = 5, ROW_TEXT = 32 };
+
+enum layout { PLAIN, LANES };                        /* kernels.h on lanes; PLAIN rank 4 is NHWC */
+enum pass { FORWARD, BACKWARD, UPDATE, FEED };
+
+/* Every op, once: OP(name). Included for the table and by tests/t_grad.c. */
+extern const struct op *const all_ops[]; /* NULL-terminated */
+#define OP(name) extern const struct op op_##name;
+#include "graph/ops.def"
+#undef OP
+
+/* What is particular to a node; which fields mean something stands at the head of its op's
+ * file. Small enough to copy. */
+struct attr {
+    float a, b;                      /* factors: scale's c, tanh's inner and outer, dropout's p */
+    int axis, from, to;
+    int kernel, stride, pad;
+    bool ta, tb;
+    const char *const *connect;      /* conv2d, as in nn.h */
+    const uint8_t *mask;             /* [O][C], made from connect; owned by the graph's arena */
+    uint64_t stream;                 /* of random numbers */
+    struct nn_init init;             /* param, random const */
+    const void *data;                /* const: borrowed, logical order */
+    /* fused into this node by fuse.c; the inputs are in[] indices, 0 none (in[0] never is one) */
+    int act, act_grad;               /* enum kn_act, as kn_epilogue's act and grad */
+    float inner, outer;
+    int bias_in, residual_in, y_in;
+};
+
+struct node {
+    const struct op *op;
+    struct nn_shape shape;           /* logical; batch included */
+    uint8_t type, layout, pass;      /* enum nn_type, layout, pass */
+    bool wants_grad;                 /* a parameter is upstream */
+    int inputs, in[NODE_INPUTS];
+    struct attr attr;
+    int forward;                     /* of a backward node: the forward node it belongs to; else itself */
+    int grad_of;                     /* the param whose gradient this node computes, or -1 */
+    const char *at, *name;           /* file:line; name of leaves, "C1.weight" */
+    char row[ROW_TEXT];
+};
+
+struct nn_graph {
+    struct arena *arena;
+    struct node *node;
+    int nodes, room, batch;
+    char row[ROW_TEXT];
+    struct nn_init init;
+    char error[ERR_TEXT];
+    int loss;                        /* node id or -1 */
+    struct { const char *name; int node; } metric[8];
+    int metrics;
+    struct { int param, value; } assign[16];
+    int assigns;
+};
+
+/* What exec.c hands to an op. Pointers are fixed when the program is made. */
+struct step {
+    const struct op *op;
+    const struct node *node;
+    const struct node *in_node[NODE_INPUTS];
+    void *out;
+    const void *in[NODE_INPUTS];
+    void *work;                      /* op->work() bytes, shared by the crew; contents undefined */
+    const struct run_state *state;
+};
+struct run_state {
+    uint64_t seed, steps;            /* steps run so far: number of the dropout stream */
+    bool training;
+};
+
+enum op_flag {
+    OP_LEAF = 1,      /* input, param, const: no step */
+    OP_VIEW = 2,      /* out is in[0]'s memory (decided per node by is_view()) */
+    OP_IN_PLACE = 4,  /* out may overwrite in[0] if nobody reads it later */
+    OP_NO_GRAD = 8,   /* gradient does not pass */
+    OP_EPILOGUE = 16, /* takes bias, activation, residual, activation gradient (struct kn_epilogue) */
+    OP_ANY_LAYOUT = 32, /* elementwise: output has the layout of in[0], all image inputs alike */
+};
+
+struct op {
+    const char *name;
+    unsigned flags;
+    /* Appends nodes that compute dx[i], the gradient of the loss by in[i], from dy; leaves dx[i].id
+     * at -1 where none flows or grad_wanted(n, i) is false. Emits nodes, computes nothing. */
+    void (*grad)(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS]);
+    double (*macs)(const struct nn_graph *g, const struct node *n);  /* NULL: 0. Whole batch. */
+    double (*flops)(const struct nn_graph *g, const struct node *n); /* NULL: elements of the output */
+    double (*bytes)(const struct nn_graph *g, const struct node *n); /* NULL: all inputs and the output once */
+    size_t (*work)(const struct step *s, int threads);               /* NULL: 0 */
+    void (*run)(const struct step *s, const struct crew *crew);      /* NULL for leaves and pure views */
+    bool (*is_view)(const struct nn_graph *g, const struct node *n); /* NULL: as OP_VIEW says */
+    const char *(*kernel)(const struct node *n);                     /* NULL: op name */
+};
+
+/* ---- build.c: used by nn.h's functions and by grad() */
+
+/* Appends a node; `in` are its inputs (NULL-graph or failed inputs: returns failed). The shape
+ * is given, not inferred. Takes row, pass and forward from the graph's current state. */
+nn_value node_add(struct nn_graph *g, const struct op *op, struct nn_shape shape, int type,
+                  struct attr attr, int inputs, const nn_value *in, const char *at);
+#define NODE(g, op, shape, attr, ...)                                                  \
+    node_add((g), (op), (shape), NN_F32, (attr),                                       \
+             (int)(sizeof((nn_value[]){__VA_ARGS__}) / sizeof(nn_value)), (nn_value[]){__VA_ARGS__}, NULL)
+
+extern const nn_value value_failed;
+/* Records the first error as "at: row: op: text" and returns value_failed. */
+__attribute__((format(printf, 4, 5))) nn_value graph_fail(struct nn_graph *g, const char *at,
+                                                          const char *op, const char *fmt, ...);
+
+static inline struct node *node_of(nn_value v) { return &v.graph->node[v.id]; }
+static inline nn_value value_of(struct nn_graph *g, int id) { return (nn_value){g, id}; }
+static inline nn_value in_of(struct nn_graph *g, int id, int i) { return (nn_value){g, g->node[id].in[i]}; }
+bool grad_wanted(const struct nn_graph *g, int id, int i); /* does in[i] lead to a parameter? */
+
+/* ---- shape.c */
+int shape_rank(const struct nn_shape *s);
+size_t shape_elements(const struct nn_shape *s);
+bool shape_equal(const struct nn_shape *a, const struct nn_shape *b);
+int shape_axis(const struct nn_shape *s, int axis); /* negative from the end; -1 if out of range */
+const char *shape_text(const struct nn_shape *s, int batch, char text[64]); /* "[N,6,28,28]" */
+size_t shape_last(const struct nn_shape *s);        /* size of the last axis; 1 for scalars */
+size_t shape_rows(const struct nn_shape *s);        /* elements / last */
+/* Rank 4 tensors are stored with axis 1 last: logical index -> memory index and back, whole tensors. */
+void layout_to_memory(const struct nn_shape *s, const float *logical, float *memory);
+void layout_to_logical(const struct nn_shape *s, const float *memory, float *logical);
+
+/* ---- passes, in the order in which program_new() applies them */
+bool graph_lay_out(struct nn_graph *g, struct err *err);           /* layout.c: chooses lanes, adds to_lanes/from_lanes */
+bool graph_derive(struct nn_graph *g, struct err *err);            /* grad.c: appends the backward pass */
+void graph_fuse(struct nn_graph *g);                               /* fuse.c: the pattern table */
+/* plan.c, exec.c: see there. */
+
+#endif

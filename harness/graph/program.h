@@ -1,0 +1,122 @@
+/* program.h — a graph made ready to run: gradients derived, fused, planned.
+ *
+ *     struct nn_graph *g = graph_new(batch);
+ *     plugin->build(g, variant->config);
+ *     struct program *p = program_new(g, &(struct program_options){.train = true, ...}, &err);
+ *     while (...) program_run(p);           no allocation, no failure
+ *     program_free(p); graph_free(g);
+ *
+ * This is all that layers above the graph (train, cli, tests) may see of it. A
+ * program owns four aligned blocks: activations (planned, shared by lifetime),
+ * parameters, gradients (written, never zeroed and added), and whatever its
+ * update keeps. Parameters and gradients are flat, in the same order, so that an
+ * optimizer is one pass. Rank-4 tensors are stored channels-last ([N,H,W,C],
+ * weights [O,KH,KW,C]); program_read() and program_write() speak the logical
+ * order of nn.h ([N,C,H,W], [O,C,KH,KW]). */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/crew.h"
+#include "base/err.h"
+#include "nn.h"
+
+struct nn_graph *graph_new(int batch);
+void graph_free(struct nn_graph *g);                /* NULL is allowed */
+const char *graph_error(const struct nn_graph *g);  /* the first error, or NULL */
+double graph_params(const struct nn_graph *g);      /* trained scalars; masked weights do not count */
+double graph_macs(const struct nn_graph *g);        /* of one sample, forward: reference §0 */
+
+struct program;
+
+struct program_options {
+    int threads;     /* >= 1 */
+    bool train;      /* with backward pass and update; else forward only, dropout off */
+    bool no_fuse;    /* one kernel an op, for tests and for finding bugs */
+    bool no_lanes;   /* never choose the lanes layout (kernels.h) */
+    uint64_t seed;   /* of initial parameters, nn_random() and dropout */
+    struct program *share; /* NULL, or a program of the same plugin and variant whose parameters this one uses */
+};
+
+/* Returns NULL and sets *err on the graph's sticky error, a missing nn_minimize() when
+ * training, or shapes beyond 32 bits. The graph must outlive the program. */
+struct program *program_new(struct nn_graph *g, const struct program_options *o, struct err *err);
+void program_free(struct program *p);
+
+/* Runs one step: feed, forward and, when training, backward and update. False when the
+ * loss or a gradient is not finite: then the update has not been applied unless it alone
+ * met the NaN, and program_blame() names the row and op where it first shows. */
+bool program_run(struct program *p);
+const char *program_blame(struct program *p); /* "C3: conv2d: output holds NaN"; owned by p */
+
+/* Hooks, called on every thread of the step's crew between its barriers. `feed` fills the
+ * inputs before the first op; `update` changes the parameters after the last and returns
+ * 0, or NaN if it met a gradient that is not finite. Either may be NULL. */
+struct program_hooks {
+    void (*feed)(void *arg, const struct crew *crew, struct program *p);
+    float (*update)(void *arg, const struct crew *crew, struct program *p);
+    void *arg;
+};
+void program_set_hooks(struct program *p, const struct program_hooks *hooks);
+
+/* ------------------------------------------------------------------ tensors */
+
+enum tensor_kind { TENSOR_INPUT, TENSOR_PARAM, TENSOR_GRAD, TENSOR_METRIC, TENSOR_LOSS, TENSOR_OUTPUT };
+
+struct tensor {
+    const char *name;       /* "image", "C1.weight", "accuracy" */
+    int kind, type;         /* enum tensor_kind, enum nn_type */
+    struct nn_shape shape;  /* logical; inputs with the batch in front */
+    size_t elements;
+    void *data;             /* in memory order; float or int32_t */
+};
+
+/* The i-th tensor of a kind, or NULL when i is past the last. TENSOR_PARAM and TENSOR_GRAD
+ * have the same names in the same order. TENSOR_OUTPUT: the scores that the first metric
+ * (accuracy) or else the loss looks at; copied out of the arena only if program_keep_output()
+ * was called before the step. */
+const struct tensor *program_tensor(const struct program *p, int kind, int i);
+const struct tensor *program_find(const struct program *p, int kind, const char *name);
+void program_keep_output(struct program *p);
+
+/* Logical order, `elements` floats (labels: int32_t read as such). */
+void program_read(const struct program *p, const struct tensor *t, void *logical);
+void program_write(struct program *p, const struct tensor *t, const void *logical);
+
+/* The flat blocks: `count` floats, padding between tensors included (always 0). */
+float *program_weights(struct program *p, size_t *count);
+float *program_grads(struct program *p, size_t *count);
+
+/* Draws all parameters anew from the seed. program_new() has done it once. */
+void program_init(struct program *p, uint64_t seed);
+
+float program_loss(const struct program *p);
+float program_metric(const struct program *p, int i); /* value of the i-th nn_metric() */
+int program_batch(const struct program *p);
+
+/* ---------------------------------------------------------------- measuring */
+
+struct program_step { /* one op of the program, in order of execution */
+    const char *row, *op, *at, *kernel; /* kernel: "gemm_f32 NT", "conv_f32 lanes" */
+    int pass;                    /* 0 forward, 1 backward, 2 update, 3 feed */
+    double macs, flops, bytes;   /* of one step (whole batch), analytic */
+    char shape[48];
+    int64_t ns;                  /* summed since program_time_steps(p, true) */
+};
+const struct program_step *program_steps(const struct program *p, int *count);
+void program_time_steps(struct program *p, bool on); /* on: clears, then sums; costs a clock read an op */
+
+struct program_memory { size_t activations, parameters, gradients, work, inputs; }; /* bytes */
+struct program_memory program_memory(const struct program *p);
+
+/* The plan and the graph for a person: rows, ops, shapes, layouts, lifetimes, offsets. Malloc'ed. */
+char *program_explain(const struct program *p);
+
+/* For tests: buffers of the plan with their lifetimes, checked by an independent checker. */
+struct program_buffer { size_t offset, bytes; int born, dies, node; };
+const struct program_buffer *program_buffers(const struct program *p, int *count);
+
+#endif

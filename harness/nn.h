@@ -1,0 +1,239 @@
+/* nn.h — describe a network once, run it many times.
+ *
+ * A plugin's build() calls the functions below in the order in which the
+ * paper's table lists its layers. Nothing is computed while building: every
+ * call adds a node to the graph and infers its shape on the spot. The harness
+ * then derives the backward pass, fuses, plans one arena and runs the result
+ * step after step without allocating and without failing.
+ *
+ * Errors are sticky, as in cairo: the first one is kept with the file and line
+ * of the call and the current row, later calls on its result do nothing, and
+ * the harness reports it once. build() therefore contains no error handling.
+ *
+ *     plugins/resnet/resnet.c:36: conv3_1: add: [N,128,28,28] and [N,64,56,56] differ
+ *
+ * Conventions: images are NCHW in shapes (the library stores them as it likes),
+ * sequences NTC. N is the batch; it is always axis 0 and never written in the
+ * shape of an input. Negative axes count from the end.
+ */
+#ifndef NN_H
+#define NN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default) /* libnn.so exports these; all else is hidden */
+
+enum { NN_MAX_RANK = 5 };
+
+struct nn_graph;
+
+/* A node's output. Passed by value; never freed; valid while its graph lives. */
+typedef struct nn_value {
+    struct nn_graph *graph;
+    int32_t id; /* -1: the result of a failed call */
+} nn_value;
+
+enum nn_type { NN_F32, NN_I32 };
+
+/* Ends at the first zero: NN_SHAPE(3, 224, 224) has rank 3. */
+struct nn_shape {
+    int32_t dim[NN_MAX_RANK + 1];
+};
+#define NN_SHAPE(...) ((struct nn_shape){.dim = {__VA_ARGS__}})
+#define NN_SCALAR     ((struct nn_shape){.dim = {0}})
+
+/* How a parameter starts. {0} means "the graph's default", see nn_default_init().
+ * fan_in is the product of all axes of a weight but its first: [out,in], [O,C,KH,KW]. */
+enum nn_init_kind {
+    NN_INIT_DEFAULT,
+    NN_INIT_CONST,          /* a */
+    NN_INIT_NORMAL,         /* sigma a */
+    NN_INIT_UNIFORM,        /* on [-a, a] */
+    NN_INIT_FAN_IN_UNIFORM, /* on [-a/fan_in, a/fan_in]: LeCun 1998 with a = 2.4 */
+    NN_INIT_HE_NORMAL,      /* sigma a sqrt(2/fan_in): He et al. 2015 */
+    NN_INIT_GLOROT_UNIFORM, /* half-width a sqrt(6/(fan_in + fan_out)): Glorot & Bengio 2010 */
+};
+struct nn_init {
+    int32_t kind; /* enum nn_init_kind */
+    float a;
+};
+#define NN_ZEROS ((struct nn_init){NN_INIT_CONST, 0.0f})
+#define NN_ONES  ((struct nn_init){NN_INIT_CONST, 1.0f})
+
+/* ------------------------------------------------------------------ leaves */
+
+/* The table row that the following calls belong to, printf-style: "conv2_1".
+ * It prefixes parameter names, error messages and the timing report. */
+__attribute__((format(printf, 2, 3))) void nn_row(struct nn_graph *g, const char *fmt, ...);
+
+/* Initial weights of every later layer that does not say otherwise; biases start
+ * at 0. Glorot & Bengio's uniform law if never called. */
+void nn_default_init(struct nn_graph *g, struct nn_init init);
+
+/* A tensor that the dataset fills in at each step: [N, shape]. Image classification
+ * sets give "image" (f32, [C,H,W] or flat) and "label" (i32, scalar; -1: not counted). */
+#define nn_input(g, name, type, shape) nn_input_((g), (name), (type), (shape), NN_HERE)
+
+/* A trained tensor; an optimizer or nn_assign() changes it. */
+#define nn_param(g, name, shape, init) nn_param_((g), (name), (shape), (init), NN_HERE)
+
+/* A tensor that never changes. `data` is borrowed and must outlive the graph;
+ * nn_random() draws it once from the run's seed. */
+#define nn_const(g, name, shape, data)  nn_const_((g), (name), (shape), (data), NN_ZEROS, NN_HERE)
+#define nn_random(g, name, shape, init) nn_const_((g), (name), (shape), 0, (init), NN_HERE)
+
+/* Size of one axis: layers read their input's width instead of being told. 1 on failure. */
+int nn_dim(nn_value x, int axis);
+int nn_rank(nn_value x);
+
+/* ------------------------------------------- layers, which own parameters */
+
+/* y[n,o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] x[n,c,i*stride+u-pad,j*stride+v-pad]
+ * [N,C,H,W] -> [N,out,H',W'], H' = (H + 2 pad - kernel) / stride + 1.
+ * Parameters <row>.weight [out,C,kernel,kernel] and <row>.bias [out]. */
+struct nn_conv2d_opts {
+    int32_t out, kernel, stride, pad; /* stride 0 means 1 */
+    bool no_bias;
+    const char *const *connect; /* C strings of `out` characters; 'X': input c feeds output o */
+    const float *fixed;         /* [out,C,kernel,kernel]: weights that never change; borrowed */
+    struct nn_init init;
+};
+#define nn_conv2d(x, ...) nn_conv2d_((x), (struct nn_conv2d_opts){.out = __VA_ARGS__}, NN_HERE)
+
+/* y = x w^T + b over the last axis: [N,...,in] -> [N,...,out].
+ * Parameters <row>.weight [out,in] and <row>.bias [out]. */
+struct nn_linear_opts {
+    int32_t out;
+    bool no_bias;
+    struct nn_init init;
+};
+#define nn_linear(x, ...) nn_linear_((x), (struct nn_linear_opts){.out = __VA_ARGS__}, NN_HERE)
+
+/* clang-format off */
+
+/* Per channel (axis 1): a x + b, a (from 1) and b (from 0) trained: <row>.gain, <row>.bias [C]. */
+#define nn_affine(x)      nn_affine_((x), NN_HERE)
+
+/* ---------------------------------------------- operations, parameter-free */
+
+#define nn_add(a, b)      nn_add_((a), (b), NN_HERE)       /* b may lack leading axes */
+#define nn_sub(a, b)      nn_sub_((a), (b), NN_HERE)
+#define nn_mul(a, b)      nn_mul_((a), (b), NN_HERE)
+#define nn_scale(x, c)    nn_scale_((x), (c), NN_HERE)     /* c x   */
+#define nn_offset(x, c)   nn_offset_((x), (c), NN_HERE)    /* x + c */
+#define nn_neg(x)         nn_scale_((x), -1.0f, NN_HERE)
+#define nn_dropout(x, p)  nn_dropout_((x), (p), NN_HERE)   /* training only; kept values / (1-p) */
+#define nn_abs(x)         nn_abs_((x), NN_HERE)
+#define nn_sqrt(x)        nn_sqrt_((x), NN_HERE)           /* gradient 0 at 0 */
+#define nn_exp(x)         nn_exp_((x), NN_HERE)
+#define nn_log(x)         nn_log_((x), NN_HERE)
+#define nn_tanh(x)        nn_tanh_((x), NN_HERE)
+#define nn_sigmoid(x)     nn_sigmoid_((x), NN_HERE)
+#define nn_relu(x)        nn_relu_((x), NN_HERE)
+#define nn_gelu(x)        nn_gelu_((x), NN_HERE)           /* x Phi(x): Hendrycks & Gimpel 2016 */
+#define nn_gelu_tanh(x)   nn_gelu_tanh_((x), NN_HERE)      /* its tanh form, as in GPT-2 */
+#define nn_step(x)        nn_step_((x), NN_HERE)           /* x > 0; no gradient */
+#define nn_softmax(x)     nn_softmax_((x), NN_HERE)        /* over the last axis */
+#define nn_stop_grad(x)   nn_stop_grad_((x), NN_HERE)      /* x; no gradient passes */
+#define nn_sum(x, axis)   nn_sum_((x), (axis), NN_HERE)    /* the axis disappears */
+#define nn_mean(x, axis)  nn_mean_((x), (axis), NN_HERE)
+#define nn_matmul(a, b)   nn_matmul_((a), (b), NN_HERE)    /* [...,M,K] [K,P] -> [...,M,P]; or both batched */
+#define nn_transpose(x)   nn_transpose_((x), NN_HERE)      /* swaps the last two axes      */
+#define nn_flatten(x)     nn_flatten_((x), NN_HERE)        /* [N,...] -> [N,F], in logical order */
+#define nn_reshape(x, s)  nn_reshape_((x), (s), NN_HERE)   /* [N,...] -> [N,s], in logical order */
+#define nn_concat(a, b, axis) nn_concat_((a), (b), (axis), NN_HERE)
+#define nn_slice(x, axis, from, to) nn_slice_((x), (axis), (from), (to), NN_HERE)
+#define nn_gather(t, i)   nn_gather_((t), (i), NN_HERE)    /* rows of t: [V,C] [N,T] -> [N,T,C] */
+#define nn_pick(x, i)     nn_pick_((x), (i), NN_HERE)      /* x[n, i[n]]: [N,K] [N] -> [N]; 0 where i < 0 */
+#define nn_sq_dist(x, c)  nn_sq_dist_((x), (c), NN_HERE)   /* |x[n] - c[k]|^2: [N,F] [K,F] -> [N,K] */
+
+/* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
+#define nn_cross_entropy(logits, label) nn_cross_entropy_((logits), (label), NN_HERE)
+/* % of the rows with label >= 0 whose first largest score is the label's: [N,K] [N] -> scalar. */
+#define nn_accuracy(scores, label) nn_accuracy_((scores), (label), NN_HERE)
+/* clang-format on */
+
+/* [N,C,H,W] -> [N,C,H',W'], H' as in nn_conv2d(). */
+struct nn_pool_opts {
+    int32_t kernel, stride, pad; /* stride 0 means kernel */
+};
+#define nn_max_pool(x, ...) nn_max_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
+#define nn_avg_pool(x, ...) nn_avg_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
+#define nn_sum_pool(x, ...) nn_sum_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
+
+/* ---------------------------------------------------------- what to learn */
+
+/* Gradient learning: the optimizer of the recipe drives `loss` (a scalar) down. */
+#define nn_minimize(loss) nn_minimize_((loss), NN_HERE)
+
+/* Any other learning rule: after each step, param <- value. */
+#define nn_assign(param, value) nn_assign_((param), (value), NN_HERE)
+
+/* A scalar that the harness averages over an epoch and stores; the first one is the
+ * plugin's quality. Names end in their unit if they have one: "accuracy" is in %. */
+#define nn_metric(name, scalar) nn_metric_((name), (scalar), NN_HERE)
+
+/* ------------------- the functions behind the macros (`at` is "file:line") */
+
+#define NN_STR_(x) #x
+#define NN_STR(x)  NN_STR_(x)
+#define NN_HERE    __FILE__ ":" NN_STR(__LINE__)
+
+/* clang-format off */
+nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s, const char *at);
+nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
+nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
+nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at);
+nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at);
+nn_value nn_affine_(nn_value x, const char *at);
+nn_value nn_add_(nn_value a, nn_value b, const char *at);
+nn_value nn_sub_(nn_value a, nn_value b, const char *at);
+nn_value nn_mul_(nn_value a, nn_value b, const char *at);
+nn_value nn_scale_(nn_value x, float c, const char *at);
+nn_value nn_offset_(nn_value x, float c, const char *at);
+nn_value nn_dropout_(nn_value x, float p, const char *at);
+nn_value nn_abs_(nn_value x, const char *at);
+nn_value nn_sqrt_(nn_value x, const char *at);
+nn_value nn_exp_(nn_value x, const char *at);
+nn_value nn_log_(nn_value x, const char *at);
+nn_value nn_tanh_(nn_value x, const char *at);
+nn_value nn_sigmoid_(nn_value x, const char *at);
+nn_value nn_relu_(nn_value x, const char *at);
+nn_value nn_gelu_(nn_value x, const char *at);
+nn_value nn_gelu_tanh_(nn_value x, const char *at);
+nn_value nn_step_(nn_value x, const char *at);
+nn_value nn_softmax_(nn_value x, const char *at);
+nn_value nn_stop_grad_(nn_value x, const char *at);
+nn_value nn_sum_(nn_value x, int axis, const char *at);
+nn_value nn_mean_(nn_value x, int axis, const char *at);
+nn_value nn_matmul_(nn_value a, nn_value b, const char *at);
+nn_value nn_transpose_(nn_value x, const char *at);
+nn_value nn_flatten_(nn_value x, const char *at);
+nn_value nn_reshape_(nn_value x, struct nn_shape s, const char *at);
+nn_value nn_concat_(nn_value a, nn_value b, int axis, const char *at);
+nn_value nn_slice_(nn_value x, int axis, int from, int to, const char *at);
+nn_value nn_gather_(nn_value table, nn_value i, const char *at);
+nn_value nn_pick_(nn_value x, nn_value i, const char *at);
+nn_value nn_sq_dist_(nn_value x, nn_value c, const char *at);
+nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at);
+nn_value nn_accuracy_(nn_value scores, nn_value label, const char *at);
+nn_value nn_max_pool_(nn_value x, struct nn_pool_opts o, const char *at);
+nn_value nn_avg_pool_(nn_value x, struct nn_pool_opts o, const char *at);
+nn_value nn_sum_pool_(nn_value x, struct nn_pool_opts o, const char *at);
+void nn_minimize_(nn_value loss, const char *at);
+void nn_assign_(nn_value param, nn_value value, const char *at);
+void nn_metric_(const char *name, nn_value scalar, const char *at);
+/* clang-format on */
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
