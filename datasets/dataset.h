@@ -1,0 +1,46 @@
+/* dataset.h — labelled images in memory, whatever they came from.
+ *
+ * Pixels stay bytes, as in the files: a batch is gathered, transformed and made
+ * floats by train/feed.h while it is needed, which is cheaper than moving floats. */
+#ifndef DATASET_H
+#define DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct images {
+    size_t items;
+    uint8_t *pixels;           /* [items][height][width][channels] */
+    uint8_t *labels;           /* [items], each below classes */
+};
+
+struct dataset {
+    const char *name;          /* "fashion-mnist", "idx", "digits" */
+    char *path;                /* folder it was read from; NULL for generators */
+    bool synthetic;
+    int height, width, channels, classes;
+    const char *const *class_names; /* NULL, or `classes` words */
+    struct images train, test;
+    double mean, deviation;    /* of the training pixels, 0 … 255 */
+    char sha256[65];           /* of the unpacked bytes: train pixels, labels, test pixels, labels */
+};
+
+/* `which`: NULL (Fashion-MNIST where installed, else drawn digits), a name of
+ * dataset_names, or a folder. `seed` and `items` (0: the set's default) matter to
+ * generators only. On success the caller closes with dataset_close(). */
+bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset *d, struct err *err);
+void dataset_close(struct dataset *d);
+
+/* All sets known by name, NULL-terminated, and one line about each; whether it is at
+ * hand here and where (malloc'ed, NULL if not). */
+extern const char *const dataset_names[];
+const char *dataset_about(const char *name);
+char *dataset_where(const char *name);
+
+/* The package that would bring `name`, or NULL: "dataset-fashion-mnist". */
+const char *dataset_package(const char *name);
+
+#endif
