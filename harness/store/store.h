@@ -1,0 +1,119 @@
+/* store.h — the SQLite database of every run that was ever made here.
+ *
+ *     struct store *s = store_open(NULL, STORE_WRITE, &err);
+ *     struct store_session *session = store_session_begin(s, argc, argv, &err);
+ *     for each run: store_run_begin() -> store_run_plan() -> store_run_epoch()* ->
+ *                   store_run_layer()* -> store_run_end()
+ *     store_session_end(session, exit_status, &err); store_close(s);
+ *
+ * A run's row exists before its worker starts (status "failed", reason "started"), so that
+ * a host that dies leaves a trace. The plan is written when it arrives, before the first
+ * step; epochs, samples and layers are kept in memory and written with the end in one
+ * transaction, because a write beside a timed step is noise — but never later than
+ * STORE_FLUSH_S after they arrived, so that a run of a day cannot lose its curve.
+ *
+ * Several processes may write to one database at once; each call waits for its turn up to
+ * five seconds. Units in the database are SI or plain counts; NULL is "not measured". */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "train/run.h"
+
+enum { STORE_SCHEMA = 1, STORE_FLUSH_S = 30 };
+
+enum store_mode {
+    STORE_READ,  /* must exist; nothing is changed, not even the schema */
+    STORE_WRITE, /* created with its folders when missing; older schemas are migrated */
+};
+
+struct store;
+
+/* Where the database is: $BENCH_DB; else results/bench.db of the source tree that the running
+ * program was built in; else bench/bench.db in $XDG_DATA_HOME (~/.local/share). Malloc'ed. */
+char *store_default_path(void);
+
+/* `path` NULL: the default. NULL and *err when it cannot be opened, is not ours, is damaged, or
+ * (STORE_WRITE) has a schema newer than this program's, which can still be read. */
+__attribute__((warn_unused_result)) struct store *store_open(const char *path, int mode,
+                                                             struct err *err);
+void store_close(struct store *s); /* NULL is allowed */
+const char *store_path(const struct store *s);
+const char *store_note(
+    const struct store *s); /* what a person should know, or NULL: "newer schema: read only" */
+
+/* ------------------------------------------------------------------ writing */
+
+struct store_session; /* one call of the program; records argv, machine, environment, build */
+
+__attribute__((warn_unused_result)) struct store_session *
+store_session_begin(struct store *s, int argc, char **argv, struct err *err);
+bool store_session_end(struct store_session *session, int exit_status,
+                       struct err *err); /* frees it */
+
+/* What the host knows of a plugin before its worker speaks; 0 and NULL where unknown. */
+struct store_plugin {
+    const char *title;
+    int year, abi_major, abi_minor;
+};
+
+struct store_run;
+
+/* Writes the run's row. `plugin` may be NULL. The caller ends it with store_run_end(), always. */
+__attribute__((warn_unused_result)) struct store_run *
+store_run_begin(struct store_session *session, const struct run_spec *spec,
+                const struct store_plugin *plugin, struct err *err);
+int64_t store_run_id(const struct store_run *r);
+bool store_run_plan(struct store_run *r, const struct run_plan *plan, struct err *err);
+bool store_run_epoch(struct store_run *r, const struct run_epoch *epoch, struct err *err);
+bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct err *err);
+bool store_run_end(struct store_run *r, const struct run_end *end, struct err *err); /* frees it */
+
+/* ------------------------------------------------------------------ reading */
+
+/* One run in a line. Numbers are NAN (counts -1) and strings "" where nothing is known. */
+struct store_row {
+    int64_t id, started_ms, seed; /* started_ms: Unix time */
+    char plugin[RUN_NAME], variant[RUN_NAME], title[RUN_NAME];
+    int year; /* 0: unknown */
+    char status[16], reason[RUN_TEXT];
+    char dataset[RUN_NAME], isa[16], precision[8];
+    bool synthetic;
+    int epochs, batch, threads; /* epochs: completed */
+    long long steps;
+    double params, macs;
+    char metric[RUN_NAME]; /* the plugin's quality, "accuracy" */
+    double last, best;     /* of that metric on the test set */
+    double published;      /* the same, as the paper or its source has it */
+    char published_dataset[RUN_NAME], published_source[128];
+    double train_loss, test_loss; /* of the last epoch */
+    double step_ms, step_ms_mad, samples_per_s, time_s;
+    double peak_bytes;
+    bool profiled; /* has per-op rows */
+};
+
+/* The same line from what the parent of a worker heard; `plan` and `plugin` may be NULL. */
+void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin,
+                  const struct run_plan *plan, const struct run_end *end, struct store_row *row);
+
+/* Which runs. A selector is "plugin", "plugin:variant" (both may be shell patterns) or a run's
+ * number; none selects all. */
+struct store_query {
+    const char *const *selectors;
+    int selectors_count;
+    int last;    /* at most so many, the newest; 0: all */
+    bool newest; /* only the newest ok run of each plugin, variant and dataset */
+    bool ok_only;
+};
+
+/* Newest first (store_query.newest: by year and name). *rows is malloc'ed; the count, or -1 and
+ * *err. */
+int store_rows(struct store *s, const struct store_query *q, struct store_row **rows,
+               struct err *err);
+bool store_row(struct store *s, int64_t id, struct store_row *row, struct err *err);
+
+#endif
