@@ -98,7 +98,7 @@ NN_C __attribute__((visibility("default"))) const struct nn_plugin nn_plugin;
     .variant_size = (uint32_t)sizeof(struct nn_variant), .pointer_bytes = sizeof(void *)
 
 /* The same facts as an ELF note (owner "bench", type 1), readable without loading:
- * NN_PLUGIN_NOTE("lenet5", 1998, "LeNet-5", "modern original") after the constant. */
+ * NN_PLUGIN_NOTE("lenet5", 1998, "LeNet-5", "modern original"); after the constant. */
 struct nn_note_body {
     uint32_t magic, abi_major, abi_minor, plugin_size, variant_size, pointer_bytes;
     int32_t year;

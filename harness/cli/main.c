@@ -1,4 +1,5 @@
 /* main.c — the program `bench`: the table of verbs, and nothing else that thinks. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
