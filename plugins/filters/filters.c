@@ -109,14 +109,14 @@ static const struct bank banks[] = {
 /* Parameters are the classifier's; multiply-adds the bank's (the row "filters": 6084 for a valid
  * 3x3, 14400 for a 5x5, dense) plus the classifier's. */
 static const struct nn_variant variants[] = {
-    {"gabor",     "16 Gabor filters 7x7, average pooling 4x4", &banks[0], {7850, 622496}, NULL},
-    {"gabor-max", "the same with max pooling",                 &banks[1], {7850, 622496}, NULL},
-    {"gabor-stride2", "the same at every second pixel, pooling 2x2", &banks[2], {7850, 161504}, NULL},
-    {"gabor-valid", "the same without padding",                &banks[3], {4010, 383456}, NULL},
-    {"sobel",     "gradient magnitude, average pooling 2x2",   &banks[4], {1700, 13858}, NULL},
-    {"laplacian", "4-neighbour Laplacian, average pooling 2x2", &banks[5], {1700, 7774}, NULL},
-    {"gauss3",    "3x3 Gaussian, average pooling 2x2",         &banks[6], {1700, 7774}, NULL},
-    {"gauss5",    "5x5 Gaussian, average pooling 2x2",         &banks[7], {1450, 15840}, NULL},
+    {"gabor",     "16 Gabor filters 7x7, average pooling 4x4", &banks[0], {.params = 7850, .macs = 622496}, NULL},
+    {"gabor-max", "the same with max pooling",                 &banks[1], {.params = 7850, .macs = 622496}, NULL},
+    {"gabor-stride2", "the same at every second pixel, pooling 2x2", &banks[2], {.params = 7850, .macs = 161504}, NULL},
+    {"gabor-valid", "the same without padding",                &banks[3], {.params = 4010, .macs = 383456}, NULL},
+    {"sobel",     "gradient magnitude, average pooling 2x2",   &banks[4], {.params = 1700, .macs = 13858}, NULL},
+    {"laplacian", "4-neighbour Laplacian, average pooling 2x2", &banks[5], {.params = 1700, .macs = 7774}, NULL},
+    {"gauss3",    "3x3 Gaussian, average pooling 2x2",         &banks[6], {.params = 1700, .macs = 7774}, NULL},
+    {"gauss5",    "5x5 Gaussian, average pooling 2x2",         &banks[7], {.params = 1450, .macs = 15840}, NULL},
     {0},
 };
 /* clang-format on */
