@@ -1,0 +1,99 @@
+/* gemm_core.h — the inside of the matrix multiply, for gemm and the convolutions.
+ *
+ * Everything is built on one product of a block,
+ *
+ *     C [rows,cols] = epilogue(X [rows,K] Y [K,cols])
+ *
+ * where Y lies along the vector lanes and the elements of X are broadcast:
+ *
+ *     for a panel of Y       GEMM_NR columns, kc rows of it, packed into the L2 cache
+ *       for a panel of X     up to GEMM_MR rows, read where they are or copied
+ *         gemm_tile          GEMM_MR x GEMM_NR sums in registers
+ *
+ * Where the panels come from is a callback, so that a convolution can gather them
+ * from images. Rounding: the terms of each element are added with one fused
+ * multiply-add each, in the order of k within blocks of gemm_kc(K); blocks are
+ * added in order. That is so for every shape of tile and path through the code,
+ * thus the bits of C depend on neither threads nor blocking of rows and columns. */
+#ifndef GEMM_CORE_H
+#define GEMM_CORE_H
+
+#include "kernels/kernel.h"
+
+/* As many sums as the registers hold next to NV vectors of Y and one of X. */
+enum {
+    GEMM_MR = VF == 16  ? 14
+              : VF == 8 ? 6
+              : VF == 4 ? 8
+                        : 4,
+    GEMM_NV = VF == 4 ? 3 : 2,
+    GEMM_NR = GEMM_NV * VF,
+    GEMM_KC = 512,                /* a panel of X stays in L1 */
+    GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
+    GEMM_PANELS = 64              /* of Y, at most, in a block */
+};
+
+/* X[i][k] is at[i * row + k * k]; one of the two strides is 1. */
+struct gemm_x {
+    const float *at;
+    size_t row, k;
+};
+
+/* Y[k][j] is at[k * k + j]; whole vectors may be read, that is, up to the next
+ * multiple of VF columns must be readable. */
+struct gemm_y {
+    const float *at;
+    size_t k;
+};
+
+/* One product and where its operands come from.
+ * x(b, i, n, k, kc, room)  rows [i, i+n), n <= GEMM_MR, terms [k, k+kc), kc <= GEMM_KC: points into
+ *                          the operand, or fills room [GEMM_MR][GEMM_KC_PITCH] and points there.
+ * y(b, j, n, k, kc, room)  the same for columns [j, j+n), n <= GEMM_NR; room is [kc][GEMM_NR] */
+struct gemm_block {
+    int K;
+    const void *of_x, *of_y;
+    struct gemm_x (*x)(const struct gemm_block *b, int i, int n, int k, int kc, float *room);
+    struct gemm_y (*y)(const struct gemm_block *b, int j, int n, int k, int kc, float *room);
+    float *c;
+    size_t ldc;
+    bool transposed; /* element (i, j) of C is c[j * ldc + i]; the epilogue counts rows and columns
+                        there */
+    const struct kn_epilogue *epilogue;
+};
+
+/* Terms in one block of the sum over K: a function of K alone, see Rounding. */
+static inline int gemm_kc(int K)
+{
+    const int blocks = (K + GEMM_KC - 1) / GEMM_KC;
+    return blocks <= 1 ? K : ((K + blocks - 1) / blocks + 3) / 4 * 4;
+}
+
+/* Columns of a block, a multiple of GEMM_NR: half of the L2 cache. */
+static inline int gemm_nc(int kc)
+{
+    const size_t panel = sizeof(float) * GEMM_NR * (size_t)(kc > 0 ? kc : 1);
+    const size_t n = kn_caches()->l2 / 2 / panel;
+    return GEMM_NR * (int)(n < 1 ? 1 : n > GEMM_PANELS ? GEMM_PANELS : n);
+}
+
+/* Bytes of one thread's scratch for gemm_block() with this K and up to cols columns. */
+size_t KN(gemm_block_work)(int K, int cols);
+
+/* Rows [i0, i1) and columns [j0, j1) of the product; work is this thread's own, 64-byte aligned. */
+void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work);
+
+/* C [mr,cols] = X Y, or += if add; mr <= GEMM_MR, cols <= GEMM_NR, any kc >= 0. */
+void KN(gemm_tile)(int mr, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc,
+                   bool add);
+
+/* Rows [i, i+rows) x columns [j, j+cols) of C: C = e(t), t [rows][ldt] being a tile at (i, j).
+ * c points to C's element (0, 0). */
+void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int cols, const float *t,
+                     size_t ldt, float *c, size_t ldc);
+
+/* y [cols][ldy] = x [rows][ldx] transposed, with rows up to `padded` filled with zeros. */
+void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
+                        int padded);
+
+#endif
