@@ -30,8 +30,4 @@ const struct nn_variant *plugin_variant(const struct plugin *p, const char *name
 /* Its recipe: its own or the plugin's. Never NULL. */
 const struct nn_recipe *plugin_recipe(const struct plugin *p, const struct nn_variant *v);
 
-/* Compares magic, ABI and sizes of a descriptor, in that order, as `path`'s. For plugin_open() and
- * tests. */
-bool plugin_check_header(const char *path, const struct nn_plugin *raw, struct err *err);
-
 #endif

@@ -23,4 +23,10 @@ __attribute__((warn_unused_result)) bool note_parse(const char *path, const void
                                                     size_t size, struct nn_note_body *note,
                                                     struct err *err);
 
+/* The facts of a note or of a descriptor put into one: magic, abi_major, sizes, pointer width and
+ * name, checked in that order. The sizes may be larger than ours (newer), not smaller than ABI 1.0.
+ */
+__attribute__((warn_unused_result)) bool
+note_check(const char *path, const struct nn_note_body *note, struct err *err);
+
 #endif
