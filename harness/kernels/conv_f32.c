@@ -1,6 +1,6 @@
 /* conv_f32.c — convolution, plain: one output element after the other, in
  * both layouts, so that callers can link. The fast paths replace it. */
-#include "kernels/kernel.h"
+#include "kernels/conv_parts.h"
 
 /* Where element (n,h,w,c) of an image tensor [N,H,W,C] lies. */
 static size_t at(const struct kn_conv *c, int n, int h, int w, int ch, int H, int W, int C)
@@ -59,8 +59,10 @@ static bool connected(const struct kn_conv *c, int o, int ch)
 
 size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
 {
-    (void)c, (void)pass, (void)threads;
-    return 0;
+    (void)threads;
+    if (!c->lanes)
+        return 0;
+    return pass == CONV_GRAD_WEIGHT ? KN(conv_lanes_grad_work)(c) : KN(conv_lanes_work)(c);
 }
 
 static float forward(const struct kn_conv *c, const float *x, const float *w, int n, int o, int i,
@@ -82,7 +84,10 @@ static float forward(const struct kn_conv *c, const float *x, const float *w, in
 void KN(conv_f32)(const struct kn_conv *c, const struct kn_epilogue *e, const struct crew *crew,
                   const float *x, const float *w, float *y, void *work)
 {
-    (void)work;
+    if (c->lanes) {
+        KN(conv_lanes)(c, CONV_FORWARD, e, crew, x, w, y, work);
+        return;
+    }
     size_t from, to;
     crew_share(crew, (size_t)c->N, KN_LANES, &from, &to);
     for (int n = (int)from; n < (int)to; n++)
@@ -115,7 +120,10 @@ void KN(conv_grad_data_f32)(const struct kn_conv *c, const struct kn_epilogue *e
                             const struct crew *crew, const float *dy, const float *w, float *dx,
                             void *work)
 {
-    (void)work;
+    if (c->lanes) {
+        KN(conv_lanes)(c, CONV_GRAD_DATA, e, crew, dy, w, dx, work);
+        return;
+    }
     size_t from, to;
     crew_share(crew, (size_t)c->N, KN_LANES, &from, &to);
     for (int n = (int)from; n < (int)to; n++)
@@ -144,7 +152,10 @@ static float weight(const struct kn_conv *c, const float *x, const float *dy, in
 void KN(conv_grad_weight_f32)(const struct kn_conv *c, const struct crew *crew, const float *x,
                               const float *dy, float *dw, void *work)
 {
-    (void)work;
+    if (c->lanes) {
+        KN(conv_lanes_grad_weight)(c, crew, x, dy, dw, work);
+        return;
+    }
     size_t from, to;
     crew_share(crew, (size_t)(c->O * c->KH * c->KW * c->C), 1, &from, &to);
     for (int q = (int)from; q < (int)to; q++) {

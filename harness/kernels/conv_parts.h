@@ -1,0 +1,89 @@
+/* conv_parts.h — what the files of the convolution share.
+ *
+ * Both layouts walk the same taps. Along one axis an output position q meets
+ *
+ *     forward         tap v at input  q stride + v - pad
+ *     backward, data  tap v at output (q + pad - v) / stride, where that is whole
+ *
+ * and `count` of them lie inside: one tap every `tap_step`, its source moving by
+ * `source_step`. Positions outside are never visited, so borders cost nothing. */
+#ifndef CONV_PARTS_H
+#define CONV_PARTS_H
+
+#include "kernels/kernel.h"
+#include "kernels/vec_math.h"
+
+struct axis {
+    int sources, targets; /* extents of what is read and of what is written */
+    int taps, stride, pad;
+    bool backward;
+};
+
+struct span {
+    int first, count; /* first tap and how many */
+    int source;       /* the first one's source position */
+};
+
+static inline int axis_tap_step(const struct axis *a) { return a->backward ? a->stride : 1; }
+static inline int axis_source_step(const struct axis *a) { return a->backward ? -1 : 1; }
+
+static inline int least(int a, int b) { return a < b ? a : b; }
+static inline int most(int a, int b) { return a > b ? a : b; }
+
+/* The taps that target position q meets. */
+static inline struct span axis_span(const struct axis *a, int q)
+{
+    if (!a->backward) {
+        const int first = most(0, a->pad - q * a->stride);
+        const int end = least(a->taps, a->sources + a->pad - q * a->stride);
+        return (struct span){first, most(0, end - first), q * a->stride + first - a->pad};
+    }
+    const int z = q + a->pad, low = most(0, z - a->stride * (a->sources - 1));
+    const int high = least(a->taps - 1, z);
+    const int first = low > z ? low : low + (z - low) % a->stride;
+    if (first > high)
+        return (struct span){0, 0, 0};
+    return (struct span){first, (high - first) / a->stride + 1, (z - first) / a->stride};
+}
+
+/* y = e(v) but for the bias, which the sums began with. `at` is the element's
+ * place in the output, in residual and in y. */
+static inline vf conv_finish(const struct kn_epilogue *e, vf v, const float *out, size_t at)
+{
+    const vf inner = vf_set(e->inner != 0 ? e->inner : 1);
+    const vf outer = vf_set(e->outer != 0 ? e->outer : 1), one = vf_set(1);
+    if (e->accumulate)
+        v = v + vf_load(out + at);
+    if (e->residual)
+        v = v + vf_load(e->residual + at);
+    if (e->act == KN_ACT_RELU)
+        v = vf_max(vf_set(0), v); /* data second: NaN stays NaN */
+    else if (e->act == KN_ACT_TANH)
+        v = outer * vf_tanh(inner * v);
+    else if (e->act == KN_ACT_SIGMOID)
+        v = vf_sigmoid(v);
+    if (e->grad == KN_ACT_NONE)
+        return v;
+    const vf y = vf_load(e->y + at);
+    if (e->grad == KN_ACT_RELU)
+        return vf_select(vf_less(vf_set(0), y), v, y * vf_set(0)); /* 0, or y's NaN */
+    if (e->grad == KN_ACT_TANH)
+        return v * (inner * (outer - y * y / outer));
+    return v * (y * (one - y));
+}
+
+static inline bool conv_is_plain(const struct kn_epilogue *e)
+{
+    return !e || !(e->accumulate || e->residual || e->act || e->grad);
+}
+
+/* conv_lanes_f32.c, conv_lanes_grad_f32.c */
+size_t KN(conv_lanes_work)(const struct kn_conv *c);
+void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue *e,
+                    const struct crew *crew, const float *source, const float *w, float *target,
+                    float *work);
+size_t KN(conv_lanes_grad_work)(const struct kn_conv *c);
+void KN(conv_lanes_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
+                                const float *dy, float *dw, float *work);
+
+#endif

@@ -1,0 +1,429 @@
+/* t_conv.c — convolution on every instruction set at hand, both layouts, against
+ * sums in double; the same bits from one, two and three threads; nothing written
+ * outside; NaN comes out where it went in. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+#include "tests/tap.h"
+
+enum { GUARD = 32, PASSES = 3, MOST_THREADS = 3 };
+static const char *const pass_names[PASSES] = {"forward", "data", "weight"};
+
+/* A tensor between two guards. */
+struct buffer {
+    float *all, *at;
+    size_t n;
+};
+
+static const float canary = 12345.678f;
+
+static struct buffer buffer_new(size_t n)
+{
+    struct buffer b = {xmalloc((n + 2 * GUARD) * sizeof(float)), NULL, n};
+    for (size_t i = 0; i < n + 2 * GUARD; i++)
+        b.all[i] = canary;
+    b.at = b.all + GUARD;
+    return b;
+}
+
+static bool guards_stand(const struct buffer *b)
+{
+    for (size_t i = 0; i < GUARD; i++)
+        if (b->all[i] != canary || b->at[b->n + i] != canary)
+            return false;
+    return true;
+}
+
+static void fill(struct rng *r, struct buffer *b, double lo, double hi)
+{
+    for (size_t i = 0; i < b->n; i++)
+        b->at[i] = (float)(lo + (hi - lo) * rng_unit(r));
+}
+
+/* ---- the oracle: places and sums written out, in double ---- */
+
+static size_t place(const struct kn_conv *c, int n, int h, int w, int ch, int H, int W, int C)
+{
+    const int lanes = c->lanes ? KN_LANES : 1;
+    return ((((size_t)(n / lanes) * (size_t)H + (size_t)h) * (size_t)W + (size_t)w) * (size_t)C +
+            (size_t)ch) *
+               (size_t)lanes +
+           (size_t)(n % lanes);
+}
+
+/* One product x[xi] w[wi] that goes into y[yi]; `visit` is called for all of them. */
+struct term {
+    size_t x, w, y;
+};
+
+static void each_term(const struct kn_conv *c, void (*visit)(void *arg, const struct term *t),
+                      void *arg)
+{
+    for (int n = 0; n < c->N; n++)
+        for (int p = 0; p < c->OH * c->OW * c->KH * c->KW; p++) {
+            const int v = p % c->KW, u = p / c->KW % c->KH, j = p / c->KW / c->KH % c->OW,
+                      i = p / c->KW / c->KH / c->OW;
+            const int h = i * c->stride + u - c->pad, k = j * c->stride + v - c->pad;
+            if (h < 0 || h >= c->H || k < 0 || k >= c->W)
+                continue;
+            for (int q = 0; q < c->O * c->C; q++) {
+                const int ch = q % c->C, o = q / c->C;
+                if (c->mask && !c->mask[q])
+                    continue;
+                visit(arg, &(struct term){place(c, n, h, k, ch, c->H, c->W, c->C),
+                                          (size_t)(((o * c->KH + u) * c->KW + v) * c->C + ch),
+                                          place(c, n, i, j, o, c->OH, c->OW, c->O)});
+            }
+        }
+}
+
+struct sums {
+    const float *a, *b; /* the factors: x and w, dy and w, or x and dy */
+    double *sum, *size; /* of products and of their absolute values */
+    int *terms;
+    int pass;
+};
+
+static void add_term(void *arg, const struct term *t)
+{
+    struct sums *s = arg;
+    const size_t a = s->pass == CONV_GRAD_DATA ? t->y : t->x;
+    const size_t b = s->pass == CONV_GRAD_WEIGHT ? t->y : t->w;
+    const size_t to = s->pass == CONV_FORWARD ? t->y : s->pass == CONV_GRAD_DATA ? t->x : t->w;
+    const double product = (double)s->a[a] * (double)s->b[b];
+    s->sum[to] += product;
+    s->size[to] += fabs(product);
+    s->terms[to]++;
+}
+
+static double activate(int act, double inner, double outer, double v)
+{
+    switch (act) {
+    case KN_ACT_RELU: return v < 0 ? 0 : v;
+    case KN_ACT_TANH: return outer * tanh(inner * v);
+    case KN_ACT_SIGMOID: return 1 / (1 + exp(-v));
+    default: return v;
+    }
+}
+
+static double derivative(int act, double inner, double outer, double y)
+{
+    switch (act) {
+    case KN_ACT_RELU: return y > 0;
+    case KN_ACT_TANH: return inner * outer * (1 - y * y / (outer * outer));
+    case KN_ACT_SIGMOID: return y * (1 - y);
+    default: return 1;
+    }
+}
+
+static double finish(const struct kn_epilogue *e, double v, size_t column, size_t at, float old)
+{
+    if (!e)
+        return v;
+    const double inner = e->inner != 0 ? (double)e->inner : 1;
+    const double outer = e->outer != 0 ? (double)e->outer : 1;
+    v += e->accumulate ? (double)old : 0;
+    v += e->bias ? (double)e->bias[column] : 0;
+    v += e->residual ? (double)e->residual[at] : 0;
+    v = activate(e->act, inner, outer, v);
+    return e->grad ? v * derivative(e->grad, inner, outer, (double)e->y[at]) : v;
+}
+
+/* ---- one problem ---- */
+
+struct problem {
+    struct kn_conv c;
+    int pass;
+    struct buffer a, b, old, bias, residual, y;
+    struct kn_epilogue epilogue;
+    const struct kn_epilogue *e;
+    struct buffer out, work;
+};
+
+static size_t elements(const struct kn_conv *c, int pass)
+{
+    const size_t x = (size_t)(c->N * c->H * c->W * c->C), y = (size_t)(c->N * c->OH * c->OW * c->O);
+    return pass == CONV_FORWARD     ? y
+           : pass == CONV_GRAD_DATA ? x
+                                    : (size_t)(c->O * c->KH * c->KW * c->C);
+}
+
+/* What epilogues there are to try; 0 is NULL. */
+static const struct kn_epilogue kinds[] = {
+    {0},
+    {0},
+    {.bias = &canary},
+    {.bias = &canary, .act = KN_ACT_RELU},
+    {.bias = &canary, .act = KN_ACT_TANH, .inner = 2.0f / 3, .outer = 1.7159f},
+    {.accumulate = true, .act = KN_ACT_SIGMOID},
+    {.bias = &canary, .residual = &canary},
+    {.grad = KN_ACT_RELU, .y = &canary},
+    {.grad = KN_ACT_TANH, .y = &canary, .inner = 2.0f / 3, .outer = 1.7159f},
+    {.grad = KN_ACT_SIGMOID, .y = &canary},
+    {.accumulate = true,
+     .bias = &canary,
+     .residual = &canary,
+     .act = KN_ACT_TANH,
+     .grad = KN_ACT_RELU,
+     .y = &canary},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static struct problem problem_new(const struct kn_conv *c, int pass, int kind, struct rng *r)
+{
+    struct problem p = {.c = *c, .pass = pass, .epilogue = kinds[kind]};
+    const size_t out = elements(c, pass);
+    const size_t columns = (size_t)(pass == CONV_FORWARD ? c->O : c->C);
+    p.a = buffer_new(elements(c, pass == CONV_GRAD_DATA ? CONV_FORWARD : CONV_GRAD_DATA));
+    p.b = buffer_new(elements(c, pass == CONV_GRAD_WEIGHT ? CONV_FORWARD : CONV_GRAD_WEIGHT));
+    p.out = buffer_new(out);
+    p.old = buffer_new(out);
+    p.residual = buffer_new(out);
+    p.y = buffer_new(out);
+    p.bias = buffer_new(columns);
+    fill(r, &p.a, -1, 1);
+    fill(r, &p.b, -1, 1);
+    fill(r, &p.old, -1, 1);
+    fill(r, &p.residual, -1, 1);
+    fill(r, &p.y, kinds[kind].grad == KN_ACT_SIGMOID ? 0 : -1, 1);
+    fill(r, &p.bias, -1, 1);
+    struct kn_epilogue *e = &p.epilogue;
+    e->bias = e->bias ? p.bias.at : NULL;
+    e->residual = e->residual ? p.residual.at : NULL;
+    e->y = e->y ? p.y.at : NULL;
+    return p;
+}
+
+static void problem_free(struct problem *p)
+{
+    struct buffer *const all[] = {&p->a, &p->b, &p->old, &p->bias, &p->residual, &p->y, &p->out};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]->all);
+}
+
+static void work_on(void *arg, const struct crew *crew)
+{
+    const struct problem *p = arg;
+    const float *a = p->a.at, *b = p->b.at;
+    void *work = p->work.at;
+    if (p->pass == CONV_FORWARD)
+        kn->conv_f32(&p->c, p->e, crew, a, b, p->out.at, work);
+    else if (p->pass == CONV_GRAD_DATA)
+        kn->conv_grad_data_f32(&p->c, p->e, crew, a, b, p->out.at, work);
+    else
+        kn->conv_grad_weight_f32(&p->c, crew, a, b, p->out.at, work);
+}
+
+/* False with a note when the result or anything around it is not as it should be. */
+static bool run_on(struct problem *p, int threads)
+{
+    const size_t bytes = kn->conv_work_f32(&p->c, p->pass, threads);
+    p->work = buffer_new(bytes / sizeof(float));
+    memcpy(p->out.at, p->old.at, p->out.n * sizeof(float));
+    crew_run(threads, work_on, p);
+    const bool stands = guards_stand(&p->out) && guards_stand(&p->work);
+    free(p->work.all);
+    if (!stands)
+        printf("# written outside\n");
+    return stands;
+}
+
+static bool is_right(const struct problem *p)
+{
+    const size_t n = p->out.n;
+    const int columns = p->pass == CONV_FORWARD ? p->c.O : p->c.C;
+    const int lanes = p->c.lanes ? KN_LANES : 1;
+    struct sums s = {p->a.at,
+                     p->b.at,
+                     xcalloc(n, sizeof(double)),
+                     xcalloc(n, sizeof(double)),
+                     xcalloc(n, sizeof(int)),
+                     p->pass};
+    each_term(&p->c, add_term, &s);
+    size_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t column = i / (size_t)lanes % (size_t)columns;
+        const double want =
+            finish(p->pass == CONV_GRAD_WEIGHT ? NULL : p->e, s.sum[i], column, i, p->old.at[i]);
+        const double got = (double)p->out.at[i];
+        const double bound = 1.5e-7 * (8 + sqrt(s.terms[i])) * (1 + s.size[i]);
+        const bool right =
+            isnan(want) ? isnan(got) || (p->e && p->e->grad) : fabs(got - want) <= bound;
+        const bool zero = p->pass != CONV_GRAD_WEIGHT || s.terms[i] > 0 || got == 0;
+        if ((!right || !zero) && !wrong++)
+            printf("# [%zu] of %zu: got %.9g, wanted %.9g within %g\n", i, n, got, want, bound);
+    }
+    if (wrong)
+        printf("# %zu of %zu are wrong\n", wrong, n);
+    free(s.sum);
+    free(s.size);
+    free(s.terms);
+    return !wrong;
+}
+
+static bool try_problem(struct problem *p)
+{
+    float *first = xmalloc((p->out.n + 1) * sizeof(float));
+    bool good = true;
+    for (int threads = 1; good && threads <= MOST_THREADS; threads++) {
+        good = run_on(p, threads);
+        if (good && threads == 1) {
+            good = is_right(p);
+            memcpy(first, p->out.at, p->out.n * sizeof(float));
+        } else if (good && memcmp(first, p->out.at, p->out.n * sizeof(float)) != 0) {
+            printf("# %d threads give other bits than one\n", threads);
+            good = false;
+        }
+    }
+    free(first);
+    return good;
+}
+
+static bool try_conv(const struct kn_conv *c, int pass, int kind, uint64_t seed)
+{
+    struct rng r = rng_make(seed, rng_stream("conv"));
+    struct problem p = problem_new(c, pass, kind, &r);
+    p.e = kind ? &p.epilogue : NULL;
+    if (seed % 8 == 5 && !c->mask)
+        p.a.at[rng_below(&r, (uint32_t)p.a.n)] = NAN;
+    const bool good = try_problem(&p);
+    if (!good)
+        printf(
+            "# %s %s %s: N %d, %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, pad %d, %s"
+            "epilogue %d, seed %llu\n",
+            kn->isa, c->lanes ? "lanes" : "NHWC", pass_names[pass], c->N, c->H, c->W, c->C, c->OH,
+            c->OW, c->O, c->KH, c->KW, c->stride, c->pad, c->mask ? "masked, " : "", kind,
+            (unsigned long long)seed);
+    problem_free(&p);
+    return good;
+}
+
+/* ---- the problems ---- */
+
+static void measure(struct kn_conv *c)
+{
+    c->OH = (c->H + 2 * c->pad - c->KH) / c->stride + 1;
+    c->OW = (c->W + 2 * c->pad - c->KW) / c->stride + 1;
+}
+
+/* A random small problem; a mask now and then. */
+static struct kn_conv draw(struct rng *r, bool lanes, uint8_t mask[])
+{
+    struct kn_conv c = {.lanes = lanes};
+    c.N = lanes ? KN_LANES * (1 + (int)rng_below(r, 3)) : 1 + (int)rng_below(r, 5);
+    c.C = 1 + (int)rng_below(r, 20);
+    c.O = 1 + (int)rng_below(r, 20);
+    c.KH = 1 + (int)rng_below(r, 5);
+    c.KW = 1 + (int)rng_below(r, 5);
+    c.stride = 1 + (int)rng_below(r, 3);
+    c.pad = (int)rng_below(r, 3);
+    c.H = (c.KH > 2 * c.pad ? c.KH - 2 * c.pad : 1) + (int)rng_below(r, lanes ? 4 : 8);
+    c.W = (c.KW > 2 * c.pad ? c.KW - 2 * c.pad : 1) + (int)rng_below(r, lanes ? 5 : 9);
+    if (rng_below(r, 4) == 0)
+        c.mask = mask;
+    for (int i = 0; c.mask && i < c.O * c.C; i++)
+        mask[i] = rng_below(r, 3) != 0;
+    measure(&c);
+    return c;
+}
+
+static void test_random(bool lanes, int pass, int problems)
+{
+    uint8_t mask[400];
+    int bad = 0;
+    struct rng r = rng_make(17, (uint64_t)pass + (lanes ? 10 : 0));
+    for (int i = 0; i < problems && bad < 3; i++) {
+        const struct kn_conv c = draw(&r, lanes, mask);
+        bad += !try_conv(&c, pass, pass == CONV_GRAD_WEIGHT ? 0 : i % KINDS, (uint64_t)i);
+    }
+    ok(bad == 0, "%s: %s %s, %d problems, 1 to 3 threads", kn->isa, lanes ? "lanes" : "NHWC",
+       pass_names[pass], problems);
+}
+
+/* Shapes of real networks, small batches of them, and corners of the tiles. */
+static const struct kn_conv shapes[] = {
+    {.lanes = true,
+     .N = 32,
+     .H = 28,
+     .W = 28,
+     .C = 1,
+     .O = 6,
+     .KH = 5,
+     .KW = 5,
+     .stride = 1,
+     .pad = 2},
+    {.lanes = true, .N = 16, .H = 32, .W = 32, .C = 1, .O = 6, .KH = 5, .KW = 5, .stride = 1},
+    {.lanes = true, .N = 32, .H = 14, .W = 14, .C = 6, .O = 16, .KH = 5, .KW = 5, .stride = 1},
+    {.lanes = true, .N = 48, .H = 5, .W = 5, .C = 16, .O = 120, .KH = 5, .KW = 5, .stride = 1},
+    {.lanes = true, .N = 80, .H = 3, .W = 3, .C = 13, .O = 7, .KH = 1, .KW = 1, .stride = 1},
+    {.lanes = true,
+     .N = 16,
+     .H = 9,
+     .W = 4,
+     .C = 2,
+     .O = 5,
+     .KH = 7,
+     .KW = 11,
+     .stride = 2,
+     .pad = 5},
+    {.N = 2, .H = 19, .W = 17, .C = 3, .O = 33, .KH = 7, .KW = 7, .stride = 2, .pad = 3},
+    {.N = 1, .H = 27, .W = 27, .C = 3, .O = 20, .KH = 11, .KW = 11, .stride = 4, .pad = 2},
+    {.N = 3, .H = 9, .W = 9, .C = 32, .O = 48, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
+    {.N = 2, .H = 8, .W = 8, .C = 67, .O = 35, .KH = 1, .KW = 1, .stride = 2},
+    {.N = 4, .H = 7, .W = 7, .C = 1, .O = 1, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
+    {.N = 1, .H = 1, .W = 1, .C = 5, .O = 9, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
+};
+
+static void test_shapes(int pass)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct kn_conv c = shapes[i];
+        measure(&c);
+        ok(try_conv(&c, pass, pass == CONV_GRAD_WEIGHT ? 0 : 2 + (int)i % 3, 1000),
+           "%s: %s %s %dx%d, %d to %d channels", kn->isa, c.lanes ? "lanes" : "NHWC",
+           pass_names[pass], c.KH, c.KW, c.C, c.O);
+    }
+}
+
+/* LeCun et al. 1998, Table I: which S2 maps each C3 map sees. */
+static void test_table1(int pass)
+{
+    static const char *const sees[16] = {"012",  "123",  "234",  "345",   "045",  "015",
+                                         "0123", "1234", "2345", "0345",  "0145", "0125",
+                                         "0134", "1245", "0235", "012345"};
+    uint8_t mask[16 * 6] = {0};
+    for (int o = 0; o < 16; o++)
+        for (const char *s = sees[o]; *s; s++)
+            mask[o * 6 + (*s - '0')] = 1;
+    struct kn_conv c = {.N = 32, .H = 14, .W = 14, .C = 6, .O = 16, .KH = 5, .KW = 5, .stride = 1};
+    c.mask = mask;
+    measure(&c);
+    for (int lanes = 0; lanes < 2; lanes++) {
+        c.lanes = lanes;
+        ok(try_conv(&c, pass,
+                    pass == CONV_FORWARD     ? 4
+                    : pass == CONV_GRAD_DATA ? 8
+                                             : 0,
+                    7),
+           "%s: %s %s, C3 with Table I", kn->isa, lanes ? "lanes" : "NHWC", pass_names[pass]);
+    }
+}
+
+int main(void)
+{
+    for (const struct kn_table *const *t = kn_tables; *t; t++) {
+        struct err err;
+        if (!kn_runs_here(*t) || !kn_init((*t)->isa, &err))
+            continue;
+        for (int pass = 0; pass < PASSES; pass++) {
+            test_random(true, pass, 40);
+            test_random(false, pass, 80);
+            test_shapes(pass);
+            test_table1(pass);
+        }
+    }
+    return done();
+}
