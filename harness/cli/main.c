@@ -8,8 +8,6 @@
 #include "cli/cli.h"
 #include "train/run.h"
 
-extern const struct verb verb_list, verb_info, verb_run, verb_results, verb_report, verb_doctor,
-    verb_dump, verb_plugin, verb_db;
 static int cmd_help(int argc, char **argv);
 static const struct verb verb_help = {"help", cmd_help, "help [VERB]",
                                       "Explains the program, or a verb", NULL};

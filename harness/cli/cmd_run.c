@@ -1,0 +1,257 @@
+/* cmd_run.c — bench run SELECTOR...: one worker a run, recorded, shown, summed up. */
+#define _GNU_SOURCE
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/run_json.h"
+#include "cli/run_show.h"
+#include "report/table.h"
+#include "store/store.h"
+#include "train/plugin_find.h"
+#include "train/run.h"
+
+static struct run_spec asked = {
+    .epochs = -1,
+    .batch = -1,
+    .threads = -1,
+    .rate = -1,
+    .to_accuracy = -1,
+    .time_budget = -1,
+    .max_steps = -1,
+};
+static long long first_seed = 1;
+static int seeds = 1;
+static bool no_record;
+
+/* clang-format off */
+static const struct option options[] = {
+    {"epochs", 0, OPT_INT, &asked.epochs, "N", "passes over the training set (recipe)", 0, 1e6},
+    {"batch", 0, OPT_INT, &asked.batch, "N", "samples a step (recipe)", 1, 1e6},
+    {"lr", 0, OPT_DOUBLE, &asked.rate, "RATE", "peak learning rate (recipe)", 1e-12, 1e12},
+    {"seed", 0, OPT_LONG, &first_seed, "N", "of weights, order and dropout (1)", 0, 9e15},
+    {"seeds", 0, OPT_INT, &seeds, "N", "so many runs, with seeds counting up (1)", 1, 10000},
+    {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
+    {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, digits or a folder of IDX files", 0, 0},
+    {"to-accuracy", 0, OPT_DOUBLE, &asked.to_accuracy, "PERCENT", "stop when the test set gives so much; else exit 7", 1, 100},
+    {"time-budget", 0, OPT_DOUBLE, &asked.time_budget, "SECONDS", "stop training after so long", 0.001, 1e9},
+    {"max-steps", 0, OPT_LONG, &asked.max_steps, "N", "stop after so many steps", 1, 1e15},
+    {"init", 0, OPT_STRING, &asked.init, "FILE", "initial parameters from a safetensors file", 0, 0},
+    {"profile", 0, OPT_FLAG, &asked.profile, NULL, "time every op and record it", 0, 0},
+    {"no-fuse", 0, OPT_FLAG, &asked.no_fuse, NULL, "one kernel an op", 0, 0},
+    {"no-lanes", 0, OPT_FLAG, &asked.no_lanes, NULL, "channels-last only (ARCHITECTURE.md)", 0, 0},
+    {"dry-run", 0, OPT_FLAG, &asked.dry_run, NULL, "build and plan, train nothing, record nothing", 0, 0},
+    {"no-record", 0, OPT_FLAG, &no_record, NULL, "leave the database alone", 0, 0},
+    {0},
+};
+/* clang-format on */
+
+/* One run while it goes on. */
+struct running {
+    struct run_show show;
+    struct store_run *record; /* NULL: not recorded */
+    struct err store_err;     /* the first trouble of the store */
+    struct run_plan plan;
+    bool planned;
+    struct run_end end;
+};
+
+static void on_plan(void *arg, const struct run_plan *plan)
+{
+    struct running *r = arg;
+    r->plan = *plan;
+    r->planned = true;
+    run_show_plan(&r->show, plan);
+    if (r->record && !r->store_err.text[0])
+        (void)store_run_plan(r->record, plan, &r->store_err);
+}
+
+static void on_progress(void *arg, const struct run_progress *progress)
+{
+    run_show_progress(&((struct running *)arg)->show, progress);
+}
+
+static void on_epoch(void *arg, const struct run_epoch *epoch)
+{
+    struct running *r = arg;
+    run_show_epoch(&r->show, epoch);
+    if (r->record && !r->store_err.text[0])
+        (void)store_run_epoch(r->record, epoch, &r->store_err);
+}
+
+static void on_layer(void *arg, const struct run_layer *layer)
+{
+    struct running *r = arg;
+    if (r->record && !r->store_err.text[0])
+        (void)store_run_layer(r->record, layer, &r->store_err);
+}
+
+static void on_end(void *arg, const struct run_end *end)
+{
+    struct running *r = arg;
+    r->end = *end;
+    run_show_end(&r->show, end);
+}
+
+/* Everything that one call of `bench run` gathers. */
+struct campaign {
+    struct store *store;
+    struct store_session *session;
+    struct store_row *row;
+    json_t *document;
+    int rows, status;
+};
+
+/* If several apply: 1 > 9 > 6 > 7 (measurement.md: usage was settled before). */
+static int worse(int a, int b)
+{
+    static const int order[] = {EXIT_INTERRUPTED, EXIT_INTERNAL, EXIT_PLUGIN, EXIT_BENCH_FAILED,
+                                EXIT_QUALITY};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (a == order[i] || b == order[i])
+            return order[i];
+    return EXIT_OK;
+}
+
+static int status_of(const struct run_end *end)
+{
+    switch (end->status) {
+    case RUN_OK: return end->target_missed ? EXIT_QUALITY : EXIT_OK;
+    case RUN_REFUSED: return EXIT_PLUGIN;
+    case RUN_INTERRUPTED: return EXIT_INTERRUPTED;
+    default: return end->exit_code == EXIT_USAGE ? EXIT_USAGE : EXIT_BENCH_FAILED;
+    }
+}
+
+static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t seed,
+                    struct err *err)
+{
+    struct run_spec spec = asked;
+    spec.plugin_path = pick->path;
+    spec.plugin = pick->name;
+    spec.variant = pick->variant;
+    spec.seed = seed;
+    const struct store_plugin about = {pick->note.title, pick->note.year, (int)pick->note.abi_major,
+                                       (int)pick->note.abi_minor};
+    struct running r = {0};
+    run_show_begin(&r.show, pick->name, pick->variant);
+    if (c->session && !(r.record = store_run_begin(c->session, &spec, &about, err)))
+        return false;
+    const struct run_sink sink = {on_plan, on_progress, on_epoch, on_layer, on_end, &r};
+    struct err worker_err = {0};
+    const bool started = worker_run(&spec, &sink, 0, &worker_err);
+
+    c->row = xrealloc(c->row, (size_t)(c->rows + 1) * sizeof *c->row);
+    struct store_row *row = &c->row[c->rows++];
+    store_row_of(&spec, &about, r.planned ? &r.plan : NULL, &r.end, row);
+    if (r.record) {
+        row->id = store_run_id(r.record);
+        struct err end_err = {0};
+        if (!store_run_end(r.record, &r.end, &end_err) && !r.store_err.text[0])
+            r.store_err = end_err;
+    }
+    json_array_append_new(c->document, run_json(row, r.planned ? &r.plan : NULL, &r.end));
+    if (!started) {
+        *err = worker_err;
+        return false;
+    }
+    if (r.store_err.text[0]) {
+        *err = r.store_err;
+        return false;
+    }
+    c->status = r.end.status == RUN_OK && c->status == EXIT_OK
+                    ? status_of(&r.end)
+                    : worse(c->status, status_of(&r.end));
+    if (status_of(&r.end) == EXIT_USAGE)
+        c->status = EXIT_USAGE;
+    return true;
+}
+
+static bool run_picks(struct campaign *c, const struct plugin_pick *pick, size_t picks,
+                      struct err *err)
+{
+    for (size_t i = 0; i < picks; i++)
+        for (int k = 0; k < seeds; k++) {
+            if (!run_one(c, &pick[i], first_seed + k, err))
+                return false;
+            if (c->status == EXIT_INTERRUPTED || c->status == EXIT_USAGE)
+                return true;
+        }
+    return true;
+}
+
+/* All selectors are resolved before the first run: a typing error costs no training. */
+static bool resolve(int argc, char **argv, struct plugin_pick **picks, size_t *count,
+                    struct err *err)
+{
+    struct plugin_list list;
+    plugin_list_open(&list);
+    bool fine = true;
+    for (int i = 1; fine && i < argc; i++) {
+        struct plugin_pick *more;
+        size_t n;
+        fine = plugin_select(&list, argv[i], &more, &n, err);
+        if (!fine)
+            break;
+        *picks = xrealloc(*picks, (*count + n) * sizeof **picks);
+        memcpy(*picks + *count, more, n * sizeof *more);
+        *count += n;
+        free(more); /* the strings moved with the structs */
+    }
+    plugin_list_close(&list);
+    return fine;
+}
+
+static void sum_up(const struct campaign *c)
+{
+    if (global.json) {
+        json_t *whole = json_pack("{s:i, s:O}", "schema", 1, "runs", c->document);
+        json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        putchar('\n');
+        json_decref(whole);
+    } else if (c->rows && !asked.dry_run) {
+        report_table_runs(stdout, c->row, c->rows, cli_color(stdout));
+    }
+}
+
+static int cmd_run(int argc, char **argv)
+{
+    struct err err = {0};
+    struct plugin_pick *picks = NULL;
+    size_t count = 0;
+    struct campaign c = {.document = json_array()};
+    bool fine = argc > 1 || err_status(&err, EXIT_USAGE,
+                                       "run: expected a selector, such as lenet5, "
+                                       "mlp:512-512 or all; `bench list` has them");
+    fine = fine && resolve(argc, argv, &picks, &count, &err);
+    if (fine && !no_record && !asked.dry_run) {
+        fine = (c.store = store_open(global.db, STORE_WRITE, &err)) != NULL &&
+               (c.session = store_session_begin(c.store, argc, argv, &err)) != NULL;
+        if (!fine)
+            (void)err_prefix(&err, "cannot record (--no-record runs without)");
+    }
+    fine = fine && run_picks(&c, picks, count, &err);
+    if (c.rows)
+        sum_up(&c);
+    if (!fine)
+        c.status = cli_fail(&err);
+    if (c.session && !store_session_end(c.session, c.status, &err) && fine)
+        c.status = cli_fail(&err);
+    store_close(c.store);
+    plugin_picks_free(picks, count);
+    json_decref(c.document);
+    free(c.row);
+    return c.status;
+}
+
+const struct verb verb_run = {
+    "run",
+    cmd_run,
+    "run SELECTOR... [OPTION...]",
+    "Trains architectures and records what happened: lenet5, mlp:512-512, 'filters:*', all",
+    options,
+};

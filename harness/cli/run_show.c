@@ -1,0 +1,120 @@
+/* run_show.c — see run_show.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "cli/run_show.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+
+static int columns(void)
+{
+    struct winsize w;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
+static void clear(struct run_show *s)
+{
+    if (s->moving && s->width)
+        fprintf(stderr, "\r%*s\r", s->width, "");
+    s->width = 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void move(struct run_show *s, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    const int room = columns() - 1;
+    const int length = (int)strlen(line) < room ? (int)strlen(line) : room;
+    fprintf(stderr, "\r%.*s%*s", length, line, s->width > length ? s->width - length : 0, "");
+    fflush(stderr);
+    s->width = length;
+}
+
+static const char *duration(double s, char text[32])
+{
+    if (!isfinite(s))
+        return "?";
+    if (s < 60)
+        snprintf(text, 32, "%.0f s", ceil(s));
+    else
+        snprintf(text, 32, "%d min %02d s", (int)s / 60, (int)s % 60);
+    return text;
+}
+
+static const char *rate(double samples_per_s, char text[32])
+{
+    if (!isfinite(samples_per_s))
+        return "- samples/s";
+    const char *const unit = samples_per_s >= 1e4 ? "k samples/s" : "samples/s";
+    snprintf(text, 32, "%.1f%s", samples_per_s >= 1e4 ? samples_per_s / 1e3 : samples_per_s, unit);
+    return text;
+}
+
+void run_show_begin(struct run_show *s, const char *plugin, const char *variant)
+{
+    *s = (struct run_show){.moving = isatty(STDERR_FILENO) != 0, .quiet = global.quiet};
+    snprintf(s->title, sizeof s->title, "%s%s%s", plugin, variant ? ":" : "",
+             variant ? variant : "");
+    if (s->moving && !s->quiet)
+        move(s, "%s  starting", s->title);
+}
+
+void run_show_plan(struct run_show *s, const struct run_plan *p)
+{
+    snprintf(s->title, sizeof s->title, "%s:%s", p->plugin, p->variant);
+    s->epochs = p->epochs;
+    if (s->quiet)
+        return;
+    clear(s);
+    fprintf(stderr,
+            "%s  %.0f parameters, %.3g MMAC a sample, batch %d, %s, %d thread%s, %.1f MB planned\n"
+            "  on %s%s: %zu training and %zu test images\n",
+            s->title, p->params, p->macs / 1e6, p->batch, p->isa, p->threads,
+            p->threads == 1 ? "" : "s", (double)p->peak_bytes / 1e6, p->dataset,
+            p->synthetic ? " (drawn, not real data)" : "", p->train_items, p->test_items);
+}
+
+void run_show_progress(struct run_show *s, const struct run_progress *p)
+{
+    if (s->quiet || !s->moving)
+        return;
+    char eta[32], speed[32];
+    move(s, "  epoch %d/%d  step %lld  loss %.4f  accuracy %.1f %%  %s  %s left", p->epoch + 1,
+         s->epochs, p->step, p->loss, p->accuracy, rate(p->samples_per_s, speed),
+         duration(p->eta_s, eta));
+}
+
+void run_show_epoch(struct run_show *s, const struct run_epoch *e)
+{
+    if (s->quiet)
+        return;
+    clear(s);
+    char speed[32];
+    fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
+    for (int i = 0; i < e->metrics; i++)
+        fprintf(stderr, "  %s %.2f train %.2f test", e->test[i].name, e->train[i].value,
+                e->test[i].value);
+    const double items = (double)e->items / e->epoch;
+    fprintf(stderr, "  %s  %.1f s\n", rate(e->train_s > 0 ? items / e->train_s : NAN, speed),
+            e->time_s);
+}
+
+void run_show_end(struct run_show *s, const struct run_end *e)
+{
+    clear(s);
+    if (e->status != RUN_OK)
+        fprintf(stderr, "bench: %s: %s: %s\n", s->title, run_status_name[e->status], e->reason);
+    else if (e->target_missed)
+        fprintf(stderr, "bench: %s: target missed: %s\n", s->title, e->reason);
+    else if (!s->quiet && e->reason[0])
+        fprintf(stderr, "  ended: %s\n", e->reason);
+}

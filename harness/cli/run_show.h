@@ -1,0 +1,23 @@
+/* run_show.h — what a person sees while a run goes on: a line that moves on a
+ * terminal, a line an epoch anywhere else, nothing with --quiet. All on stderr. */
+#ifndef RUN_SHOW_H
+#define RUN_SHOW_H
+
+#include "train/run.h"
+
+struct run_show {
+    bool moving; /* stderr is a terminal */
+    bool quiet;
+    char title[160]; /* "lenet5:modern" */
+    int epochs;      /* planned */
+    char metric[RUN_NAME];
+    int width; /* of the moving line that stands there now */
+};
+
+void run_show_begin(struct run_show *s, const char *plugin, const char *variant);
+void run_show_plan(struct run_show *s, const struct run_plan *plan);
+void run_show_progress(struct run_show *s, const struct run_progress *p);
+void run_show_epoch(struct run_show *s, const struct run_epoch *e);
+void run_show_end(struct run_show *s, const struct run_end *e);
+
+#endif

@@ -1,0 +1,99 @@
+/* peak.c — see peak.h. A sample is a crew that starts together, works for some
+ * milliseconds and stops; the slowest thread's time counts. */
+#include "perf/peak.h"
+
+#include "base/clock.h"
+#include "base/crew.h"
+#include "base/mem.h"
+#include "kernels/kernels.h"
+
+enum { SAMPLES = 7, MAX_THREADS = 256 };
+static const double sample_ns = 4e6;
+
+/* `once(job, thread)` does a piece of work and returns its amount. */
+struct job {
+    double (*once)(const struct job *job, int thread);
+    float *memory;
+    size_t floats; /* a thread */
+    long repeats;
+    double amount[MAX_THREADS];
+    int64_t ns[MAX_THREADS];
+};
+
+static void work(void *arg, const struct crew *crew)
+{
+    struct job *job = arg;
+    crew_wait(crew);
+    const int64_t start = clock_ns();
+    double amount = 0;
+    for (long i = 0; i < job->repeats; i++)
+        amount += job->once(job, crew->thread);
+    job->ns[crew->thread] = clock_ns() - start;
+    job->amount[crew->thread] = amount;
+}
+
+static double rate(struct job *job, int threads)
+{
+    crew_run(threads, work, job);
+    double amount = 0;
+    int64_t slowest = 1;
+    for (int i = 0; i < threads; i++) {
+        amount += job->amount[i];
+        slowest = job->ns[i] > slowest ? job->ns[i] : slowest;
+    }
+    return amount / (double)slowest * 1e9;
+}
+
+static double best(struct job *job, int threads)
+{
+    threads = threads < MAX_THREADS ? threads : MAX_THREADS;
+    job->repeats = 1;
+    (void)rate(job, threads);
+    for (; job->repeats < 1L << 30; job->repeats *= 2) { /* long enough to be timed */
+        (void)rate(job, threads);
+        if ((double)job->ns[0] > sample_ns)
+            break;
+    }
+    double top = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        const double r = rate(job, threads);
+        top = r > top ? r : top;
+    }
+    return top;
+}
+
+static double multiply_add(const struct job *job, int thread)
+{
+    (void)job, (void)thread;
+    static _Thread_local float sink;
+    return kn->peak_f32(4096, &sink);
+}
+
+static double read_all(const struct job *job, int thread)
+{
+    static _Thread_local volatile float sink;
+    sink = kn->sum_f32(job->floats, job->memory + (size_t)thread * job->floats);
+    (void)sink;
+    return 4.0 * (double)job->floats;
+}
+
+static double triad(const struct job *job, int thread)
+{
+    const size_t n = job->floats / 3;
+    float *const x = job->memory + (size_t)thread * job->floats;
+    kn->triad_f32(n, 0.5f, x, x + n, x + 2 * n);
+    return 12.0 * (double)n;
+}
+
+static double over_memory(double (*once)(const struct job *, int), int threads, size_t bytes)
+{
+    const size_t floats = (bytes / sizeof(float) + 47) / 48 * 48, all = floats * (size_t)threads;
+    struct job job = {.once = once, .memory = mem_map(all * sizeof(float)), .floats = floats};
+    const double top = best(&job, threads);
+    mem_unmap(job.memory, all * sizeof(float));
+    return top;
+}
+
+double peak_flops(int threads) { return best(&(struct job){.once = multiply_add}, threads); }
+double peak_read(int threads, size_t bytes) { return over_memory(read_all, threads, bytes); }
+double peak_triad(int threads, size_t bytes) { return over_memory(triad, threads, bytes); }
