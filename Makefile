@@ -6,7 +6,7 @@
 #   make check [CONFIG=asan|tsan|cov]    the test suite (TAP, run by prove)
 #   make check-neon                      the kernels' tests for AArch64, under qemu-user
 #   make install DESTDIR= PREFIX=        program, library, plugins, headers, man page
-#   make tidy | format | deps | clean
+#   make tidy | format | deps | clean    CC=clang builds with clang
 
 CONFIG  ?= release
 PREFIX  ?= /usr/local
@@ -22,7 +22,7 @@ config_cov  := -O0 --coverage
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wundef -Wconversion -Wno-sign-conversion
 OPENMP := -fopenmp
-cflags  = -std=c17 -fPIC -fvisibility=hidden $(WARN) $(OPENMP) -Iharness -I. $(CFLAGS) $(config_$(CONFIG))
+cflags  = -std=c17 -fPIC -fno-semantic-interposition $(WARN) $(OPENMP) -Iharness -I. $(CFLAGS) $(config_$(CONFIG))
 link    = $(CC) $(LDFLAGS) $(OPENMP) $(config_$(CONFIG)) -o $@
 
 # The instruction sets of the machine that CC compiles for.
@@ -53,11 +53,18 @@ host_libs := -lsqlite3 -ljansson -lz -lm -ldl
 
 all: $(B)/bench $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter release,$(CONFIG)),bench)
 
-$(B)/libnn.so: $(base_objects) $(kernel_objects) $(graph_objects)
-	$(link) -shared -Wl,-soname,libnn.so $^ -lm
+$(B)/libnn.so: $(base_objects) $(kernel_objects) $(graph_objects) harness/libnn.map
+	$(link) -shared -Wl,-soname,libnn.so.1 -Wl,-Bsymbolic -Wl,--version-script=harness/libnn.map \
+	    $(filter %.o,$^) -lm
+	@ln -sf libnn.so $(B)/libnn.so.1
 
 $(B)/bench: $(cli_objects) $(host_objects) $(B)/libnn.so
 	$(link) $(cli_objects) $(host_objects) -L$(B) -lnn -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' $(host_libs)
+
+# What `make demo` and CI need; the second group only for the tests and the tools.
+packages      := libsqlite3-dev libjansson-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
+test_packages := perl pkg-config sqlite3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+tool_packages := clang clang-tidy clang-format cppcheck libomp-dev
 
 bench: $(B)/bench
 	ln -sf $< $@
@@ -89,6 +96,46 @@ $(B)/flags: FORCE
 	@mkdir -p $(B)
 	@echo '$(CC) $(cflags) $(LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(cflags) $(LDFLAGS)' >$@
 
+# ---- first run ------------------------------------------------------------
+
+# Debian and its children: installs what is missing, by root or with sudo; otherwise says how.
+define install_packages
+@missing=; for p in $1; do \
+    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+done; \
+[ -z "$$missing" ] && exit 0; \
+command -v apt-get >/dev/null || { echo "missing:$$missing (names of Debian's packages)"; exit 1; }; \
+if [ "$$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else \
+    echo "missing packages; install them with:"; \
+    echo "    sudo apt-get install -y --no-install-recommends$$missing"; exit 1; fi; \
+echo "installing$$missing"; \
+$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+
+deps:
+	$(call install_packages,$(packages))
+deps-check:
+	$(call install_packages,$(packages) $(test_packages))
+deps-all:
+	$(call install_packages,$(packages) $(test_packages) $(tool_packages))
+
+demo: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	./bench run lenet5 mlp filters
+	./bench report
+
+# Which code this is (commit, local changes, flags), for the provenance of every run.
+$(B)/build_info.h: $(B)/flags FORCE
+	@sh harness/perf/build_info.sh $(B)/flags >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(B)/harness/perf/build.o: $(B)/build_info.h
+$(B)/harness/perf/build.o: private cflags += -I$(B)
+
+# Text that .incbin puts into the program.
+$(B)/harness/store/migrations.o: harness/store/schema.sql
+$(B)/harness/report/assets.o: $(wildcard reports/*.gp reports/*.css)
+
 # ---- tests ----------------------------------------------------------------
 
 # Tests see the insides of the library, so they link its objects, not libnn.so.
@@ -98,9 +145,48 @@ $(B)/tests/t_%: $(B)/tests/t_%.o $(base_objects) $(kernel_objects) $(graph_objec
 $(B)/tests/b_%: $(B)/tests/b_%.o $(base_objects) $(kernel_objects) $(graph_objects)
 	$(link) $^ -lm -ldl
 
-.PHONY: all check check-neon clean FORCE
-FORCE:
+# Tests that start the program find it in BENCH, and write to no database but their own.
+check: all $(tests:%=$(B)/tests/%)
+	BENCH=$(abspath $(B))/bench BENCH_BUILD=$(abspath $(B)) BENCH_CONFIG=$(CONFIG) \
+	    prove -j$$(nproc) --timer --exec '' $(sort $(tests:%=$(B)/tests/%)) $(sort $(wildcard tests/cli/*.t))
+
+# ---- installation ---------------------------------------------------------
+
+libdir := $(PREFIX)/lib
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/bench/plugins lib/pkgconfig share/man/man1)
+	install $(B)/bench $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(B)/libnn.so $(DESTDIR)$(libdir)/libnn.so.1
+	ln -sf libnn.so.1 $(DESTDIR)$(libdir)/libnn.so
+	install -m 644 $(B)/plugins/*.so $(DESTDIR)$(libdir)/bench/plugins
+	install -m 644 harness/nn.h harness/plugin.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 bench.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' harness/bench-plugin.pc.in \
+	    >$(DESTDIR)$(libdir)/pkgconfig/bench-plugin.pc
+
+# ---- tools ----------------------------------------------------------------
+
+c_files := $(wildcard harness/*/*.c harness/graph/ops/*.c plugins/*/*.c datasets/*.c datasets/*/*.c tests/*.c)
+h_files := $(wildcard harness/*.h harness/*/*.h plugins/*/*.h datasets/*.h datasets/*/*.h tests/*.h)
+
+# Kernels are checked as the widest instruction set of this machine compiles them.
+tidy:
+	@fail=0; for f in $(c_files); do \
+	    case $$f in harness/kernels/*) isa="$(isa_$(firstword $(ISAS))) -DKN_ISA=$(firstword $(ISAS)) \
+	        -DKN_VEC=\"kernels/vec_$(firstword $(ISAS)).h\"";; *) isa=;; esac; \
+	    clang-tidy --quiet $$f -- -std=c17 -Iharness -I. -fopenmp -DBENCH_VERSION='"$(VERSION)"' $$isa \
+	        2>/dev/null | grep -E 'warning:|error:' && fail=1; done; \
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingInclude -Iharness -I. -DBENCH_VERSION='"$(VERSION)"' $(filter-out harness/kernels/%,$(c_files)) || fail=1; \
+	exit $$fail
+
+format:
+	clang-format -i $(c_files) $(h_files)
+
 clean:
 	rm -rf build bench
+
+.PHONY: all bench deps deps-check deps-all demo check install tidy format clean FORCE
+FORCE:
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
