@@ -61,6 +61,7 @@ struct nn_graph {
     struct node *node;
     int nodes, room, batch;
     char row[ROW_TEXT];
+    int pass, forward;               /* of the nodes being added; forward -1: the node itself */
     struct nn_init init;
     char error[ERR_TEXT];
     int loss;                        /* node id or -1 */
@@ -141,10 +142,25 @@ size_t shape_rows(const struct nn_shape *s);        /* elements / last */
 void layout_to_memory(const struct nn_shape *s, const float *logical, float *memory);
 void layout_to_logical(const struct nn_shape *s, const float *memory, float *logical);
 
-/* ---- passes, in the order in which program_new() applies them */
-bool graph_lay_out(struct nn_graph *g, struct err *err);           /* layout.c: chooses lanes, adds to_lanes/from_lanes */
-bool graph_derive(struct nn_graph *g, struct err *err);            /* grad.c: appends the backward pass */
+/* ---- passes, in the order in which program_new() applies them to its own copy of the graph.
+ * Those that can fail return false with the graph's error set. */
+struct nn_graph *graph_copy(const struct nn_graph *g);             /* build.c */
+void graph_drop_dropout(struct nn_graph *g);                       /* rewrite.c: for evaluation */
+void graph_simplify(struct nn_graph *g);                           /* fuse.c: patterns that must precede the gradient */
+bool graph_lay_out(struct nn_graph *g);                            /* layout.c: chooses lanes, adds to_lanes/from_lanes */
+bool graph_derive(struct nn_graph *g);                             /* grad.c: appends the backward pass */
 void graph_fuse(struct nn_graph *g);                               /* fuse.c: the pattern table */
-/* plan.c, exec.c: see there. */
+void graph_sweep(struct nn_graph *g);                              /* rewrite.c: drops nodes that nothing needs */
+/* plan.h, exec.h: what comes after. */
+
+/* ---- rewrite.c: help for passes */
+bool node_is_view(const struct nn_graph *g, const struct node *n); /* is its output in[0]'s memory? */
+int graph_output(const struct nn_graph *g);                        /* the scores: see TENSOR_OUTPUT; or -1 */
+/* How many nodes, and results that outlive the step, read each node. Malloc'ed. */
+int *graph_uses(const struct nn_graph *g);
+/* Everything that refers to node i refers to to[i] afterwards; to[i] = i changes nothing. */
+void graph_redirect(struct nn_graph *g, const int *to);
+/* After nodes moved: node i is now to[i], or gone where to[i] = -1. For graph-wide ids only. */
+void graph_renumber_results(struct nn_graph *g, const int *to);
 
 #endif

@@ -1,0 +1,217 @@
+/* exec.c — runs a program.
+ *
+ * One team of threads enters program_run() and walks the array of steps together:
+ * feed, ops, update, assignments. A barrier stands only where data crosses
+ * between threads (exec.wait). Nothing here allocates, locks or fails. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "graph/denormal.h"
+#include "graph/exec.h"
+
+/* ------------------------------------------------------------------ the step */
+
+static void keep(const struct program *p, const struct crew *crew)
+{
+    crew_wait(crew);
+    const struct tensor *t = &p->tensors[TENSOR_OUTPUT][0];
+    size_t from, to;
+    crew_share(crew, t->elements, LINE, &from, &to);
+    memcpy(p->output.data + from, (float *)p->exec[p->output_step].step.out + from,
+           (to - from) * sizeof(float));
+    crew_wait(crew);
+}
+
+static void run_ops(const struct program *p, const struct crew *crew)
+{
+    for (int i = 0; i < p->count; i++) {
+        const struct exec *e = &p->exec[i];
+        if (e->wait)
+            crew_wait(crew);
+        e->step.op->run(&e->step, crew);
+        if (i == p->output_step && p->keep_output)
+            keep(p, crew);
+    }
+}
+
+/* The same with a barrier and, on thread 0, a look at the clock behind every op. */
+static void time_ops(const struct program *p, const struct crew *crew)
+{
+    int64_t start = clock_ns();
+    for (int i = 0; i < p->count; i++) {
+        const struct exec *e = &p->exec[i];
+        e->step.op->run(&e->step, crew);
+        crew_wait(crew);
+        if (crew->thread == 0) {
+            const int64_t now = clock_ns();
+            p->told[1 + i].ns += now - start;
+            start = now;
+        }
+        if (i == p->output_step && p->keep_output)
+            keep(p, crew);
+    }
+}
+
+static void feed(struct program *p, const struct crew *crew)
+{
+    if (!p->hooks.feed)
+        return;
+    const int64_t start = p->timing ? clock_ns() : 0;
+    p->hooks.feed(p->hooks.arg, crew, p);
+    crew_wait(crew);
+    if (p->timing && crew->thread == 0)
+        p->told[0].ns += clock_ns() - start;
+}
+
+/* nn_assign(): param <- value, after everything that reads the old one. */
+static void assign(const struct program *p, const struct crew *crew)
+{
+    for (int i = 0; i < p->g->assigns; i++) {
+        float *to = p->data[p->g->assign[i].param];
+        const float *value = p->data[p->g->assign[i].value];
+        size_t from, end;
+        crew_share(crew, shape_elements(&p->g->node[p->g->assign[i].param].shape), LINE, &from,
+                   &end);
+        memcpy(to + from, value + from, (end - from) * sizeof *to);
+    }
+}
+
+/* For programs that only look at their gradients: what an update finds in passing. */
+static float check_grads(const struct program *p, const struct crew *crew)
+{
+    size_t from, to;
+    crew_share(crew, p->grads.count, LINE, &from, &to);
+    return isfinite(kn->sum_squares_f32(to - from, p->grads.data + from)) ? 0.0f : NAN;
+}
+
+static void learn(struct program *p, const struct crew *crew)
+{
+    const int64_t start = p->timing ? clock_ns() : 0;
+    const float poison = p->hooks.update ? p->hooks.update(p->hooks.arg, crew, p)
+                                         : check_grads(p, crew);
+    assign(p, crew);
+    p->poison[crew->thread].value = poison;
+    if (!p->timing)
+        return;
+    crew_wait(crew);
+    if (crew->thread == 0)
+        p->told[1 + p->count].ns += clock_ns() - start;
+}
+
+static void run_thread(void *arg, const struct crew *crew)
+{
+    struct program *p = arg;
+    const uint64_t mode = denormals_off();
+    feed(p, crew);
+    if (p->timing)
+        time_ops(p, crew);
+    else
+        run_ops(p, crew);
+    crew_wait(crew);
+    if (!p->options.train)
+        p->poison[crew->thread].value = 0.0f;
+    else if (isfinite(program_loss(p))) /* all threads see the same loss */
+        learn(p, crew);
+    denormals_restore(mode);
+}
+
+bool program_run(struct program *p)
+{
+    for (int t = 0; t < p->options.threads; t++)
+        p->poison[t].value = NAN; /* of a step that did not come to its update */
+    p->blame[0] = '\0';
+    crew_run(p->options.threads, run_thread, p);
+    p->state.steps++;
+    float poison = 0.0f;
+    for (int t = 0; t < p->options.threads; t++)
+        poison += p->poison[t].value;
+    return isfinite(program_loss(p)) && isfinite(poison);
+}
+
+/* -------------------------------------------------------------- who was it? */
+
+/* NULL if all is finite, else what is not. */
+static const char *disease(const float *x, size_t n)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (isnan(x[i]))
+            return "NaN";
+        else if (isinf(x[i]))
+            found = "infinity";
+    return found;
+}
+
+static bool blame(struct program *p, const struct node *n, const char *what, const void *data)
+{
+    if (n->type != NN_F32)
+        return false;
+    const char *name = disease(data, shape_elements(&n->shape));
+    if (!name)
+        return false;
+    const char *row = n->name ? n->name : n->row, *between = row[0] ? ": " : "";
+    snprintf(p->blame, sizeof p->blame, "%s%s%s: %s holds %s", row, between, n->op->name, what,
+             name);
+    return true;
+}
+
+static bool blame_leaves(struct program *p, const struct op *op, const char *what)
+{
+    for (int i = 0; i < p->g->nodes; i++)
+        if (p->g->node[i].op == op && blame(p, &p->g->node[i], what, p->data[i]))
+            return true;
+    return false;
+}
+
+/* Gradients in the order of their making: they outlive the step, whatever the update did. */
+static bool blame_grads(struct program *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        const struct step *s = &p->exec[i].step;
+        if (s->node->grad_of >= 0 && blame(p, s->node, "gradient", s->out))
+            return true;
+    }
+    return false;
+}
+
+/* Runs the ops of the last step again, one thread, looking behind each. */
+static bool blame_ops(struct program *p)
+{
+    const uint64_t mode = denormals_off();
+    p->state.steps--; /* dropout as it was */
+    bool found = false;
+    for (int i = 0; i < p->count && !found; i++) {
+        const struct step *s = &p->exec[i].step;
+        s->op->run(s, CREW_ALONE);
+        found = blame(p, s->node, "output", s->out);
+    }
+    p->state.steps++;
+    denormals_restore(mode);
+    return found;
+}
+
+const char *program_blame(struct program *p)
+{
+    if (p->blame[0] || blame_leaves(p, &op_input, "value"))
+        return p->blame;
+    const bool updated = isfinite(program_loss(p)); /* then the weights are no evidence */
+    if (updated && blame_grads(p))
+        return p->blame;
+    if (blame_leaves(p, &op_param, "value") || blame_ops(p))
+        return p->blame;
+    snprintf(p->blame, sizeof p->blame, "update: a parameter's step is not finite");
+    return p->blame;
+}
+
+/* ----------------------------------------------------------------- measuring */
+
+void program_time_steps(struct program *p, bool on)
+{
+    p->timing = on;
+    for (int i = 0; on && i < p->count + 2; i++)
+        p->told[i].ns = 0;
+}

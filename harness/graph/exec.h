@@ -1,0 +1,62 @@
+/* exec.h — the inside of a program, shared by program.c (makes it), exec.c (runs
+ * it), init.c (initial values) and explain.c (tells about it). */
+#ifndef EXEC_H
+#define EXEC_H
+
+#include "graph/plan.h"
+
+/* One op, ready to run. */
+struct exec {
+    struct step step;
+    bool wait;   /* something it reads, or overwrites, was touched since the last barrier */
+    size_t work; /* bytes of step.work that it uses */
+};
+
+/* A zeroed block of floats that tensors are cut from, each on its own cache lines. */
+struct block {
+    float *data;
+    size_t count;
+    bool borrowed; /* from the program that this one shares with */
+};
+
+/* What one thread's update found; its own cache line. */
+struct poison {
+    _Alignas(64) float value;
+};
+
+enum {
+    TENSOR_KINDS = TENSOR_OUTPUT + 1,
+    LINE = PLAN_ALIGN / sizeof(float) /* floats of a cache line */
+};
+
+struct program {
+    struct nn_graph *g; /* our copy, rewritten by the passes */
+    struct program_options options;
+    struct run_state state;
+    struct plan plan;
+    struct arena *arena; /* of what follows, but for the blocks */
+
+    struct block activations, params, grads, inputs, constants, work, output;
+    void **data; /* of each node: where its value is */
+
+    struct exec *exec;
+    int count, output_step; /* output_step: the op after which TENSOR_OUTPUT is copied, or -1 */
+    bool timing, keep_output;
+    struct program_hooks hooks;
+    struct program_step *told; /* feed, exec[0..count), update */
+    struct poison *poison;
+    char blame[256];
+
+    struct tensor *tensors[TENSOR_KINDS];
+    int tensor_count[TENSOR_KINDS];
+};
+
+/* init.c: the initial value of a parameter or constant, in memory order. */
+void node_initial(const struct node *n, uint64_t seed, float *memory);
+/* Zeroes what a connection table leaves out; memory order. */
+void node_mask(const struct node *n, float *memory);
+
+/* explain.c: fills p->told. */
+void program_tell(struct program *p);
+
+#endif

@@ -1,0 +1,34 @@
+/* plan.h — where every result of a step lives, and for how long.
+ *
+ * Time is counted in steps of the program: a buffer is born at the step that
+ * writes it and dies at the last step that reads it; at a step's own time its
+ * inputs and its output are alive together. Buffers that are never alive together
+ * may share memory of the one arena. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "graph/graph.h"
+
+enum { PLAN_ALIGN = 64 };
+
+struct plan {
+    int steps;                      /* nodes that compute something, in order */
+    int *step;                      /* their ids */
+    int *home;                      /* of each node: itself, or what it is a view of */
+    int *buffer;                    /* of each node: its buffer, or -1 outside the arena */
+    struct program_buffer *buffers; /* .node: the node for which a buffer was made */
+    int count;
+    size_t bytes; /* of the arena */
+};
+
+/* Leaves, gradients of parameters and views of them are not in the arena. The loss, metrics
+ * and values to assign live to the end. */
+void plan_make(struct plan *plan, const struct nn_graph *g);
+void plan_release(struct plan *plan);
+
+static inline size_t node_bytes(const struct node *n)
+{
+    return shape_elements(&n->shape) * sizeof(float); /* int32_t alike */
+}
+
+#endif

@@ -1,0 +1,403 @@
+/* program.c — makes a program: passes, blocks, pointers, barriers, tensors.
+ *
+ * Everything that a step needs is decided here, once: exec.c only walks the array. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/exec.h"
+
+/* ------------------------------------------------------------------ passes */
+
+static bool pass_all(struct nn_graph *g, const struct program_options *o)
+{
+    if (!o->train)
+        graph_drop_dropout(g);
+    if (!o->no_fuse)
+        graph_simplify(g);
+    graph_sweep(g);
+    if (!o->no_lanes && !graph_lay_out(g))
+        return false;
+    if (o->train && !graph_derive(g))
+        return false;
+    graph_sweep(g);
+    if (!o->no_fuse)
+        graph_fuse(g);
+    graph_sweep(g);
+    return true;
+}
+
+static bool check(const struct nn_graph *g, const struct program_options *o, struct err *err)
+{
+    if (graph_error(g))
+        return err_set(err, "%s", graph_error(g));
+    if (o->threads < 1)
+        return err_set(err, "a program needs at least one thread, not %d", o->threads);
+    if (o->train && g->loss < 0 && !g->assigns)
+        return err_set(err,
+                       "nothing to learn: build() calls neither nn_minimize() nor nn_assign()");
+    if (g->loss < 0 && !g->metrics && !g->assigns)
+        return err_set(err, "nothing to compute: build() names no loss and no metric");
+    return true;
+}
+
+/* ------------------------------------------------------------------ blocks */
+
+static size_t padded(const struct node *n)
+{
+    return (shape_elements(&n->shape) + LINE - 1) / LINE * LINE;
+}
+
+static struct block *block_of_leaf(struct program *p, const struct node *n)
+{
+    return n->op == &op_input ? &p->inputs : n->op == &op_param ? &p->params : &p->constants;
+}
+
+static void block_map(struct block *b) { b->data = mem_map(b->count * sizeof *b->data); }
+
+static void block_unmap(struct block *b)
+{
+    if (b->data && !b->borrowed)
+        mem_unmap(b->data, b->count * sizeof *b->data);
+}
+
+/* Cuts leaves from their blocks in order; with `data` NULL only measures. */
+static void cut_leaves(struct program *p, void **data)
+{
+    p->inputs.count = p->params.count = p->constants.count = 0;
+    for (int i = 0; i < p->g->nodes; i++) {
+        const struct node *n = &p->g->node[i];
+        if (!(n->op->flags & OP_LEAF))
+            continue;
+        struct block *b = block_of_leaf(p, n);
+        if (data)
+            data[i] = b->data + b->count;
+        b->count += padded(n);
+    }
+}
+
+static void make_leaves(struct program *p)
+{
+    cut_leaves(p, NULL);
+    const struct program *share = p->options.share;
+    block_map(&p->inputs);
+    block_map(&p->constants);
+    if (share)
+        p->params = (struct block){share->params.data, share->params.count, true};
+    else
+        block_map(&p->params);
+    cut_leaves(p, p->data);
+    for (int i = 0; i < p->g->nodes; i++)
+        if (p->g->node[i].op == &op_constant)
+            node_initial(&p->g->node[i], share ? share->state.seed : p->options.seed, p->data[i]);
+}
+
+/* Gradients lie as their parameters do, so that an optimizer is one pass over both. */
+static void make_results(struct program *p)
+{
+    const struct nn_graph *g = p->g;
+    p->grads.count = p->options.train ? p->params.count : 0;
+    block_map(&p->grads);
+    p->activations.count = p->plan.bytes / sizeof(float);
+    block_map(&p->activations);
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = &g->node[i];
+        const int home = p->plan.home[i], b = p->plan.buffer[home];
+        if (home != i)
+            p->data[i] = p->data[home];
+        else if (n->grad_of >= 0)
+            p->data[i] = p->grads.data + ((float *)p->data[n->grad_of] - p->params.data);
+        else if (b >= 0)
+            p->data[i] = (char *)p->activations.data + p->plan.buffers[b].offset;
+    }
+}
+
+/* ------------------------------------------------------------------- steps */
+
+static void make_step(struct program *p, int s)
+{
+    const struct nn_graph *g = p->g;
+    const int id = p->plan.step[s];
+    const struct node *n = &g->node[id];
+    struct exec *e = &p->exec[s];
+    e->step = (struct step){.op = n->op, .node = n, .out = p->data[id], .state = &p->state};
+    for (int k = 0; k < n->inputs; k++) {
+        e->step.in_node[k] = &g->node[n->in[k]];
+        e->step.in[k] = p->data[n->in[k]];
+    }
+    e->work = n->op->work ? n->op->work(&e->step, p->options.threads) : 0;
+    if (e->work > p->work.count * sizeof(float))
+        p->work.count = (e->work + sizeof(float) - 1) / sizeof(float);
+}
+
+static bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+    const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return x < y + b_bytes && y < x + a_bytes;
+}
+
+static bool reads(const struct exec *e, const void *p, size_t bytes)
+{
+    for (int k = 0; k < e->step.node->inputs; k++)
+        if (overlap(e->step.in[k], node_bytes(e->step.in_node[k]), p, bytes))
+            return true;
+    return false;
+}
+
+/* Must all threads have finished `a` before any starts `b`? */
+static bool depends(const struct exec *b, const struct exec *a)
+{
+    const size_t a_bytes = node_bytes(a->step.node), b_bytes = node_bytes(b->step.node);
+    return (a->work && b->work) || reads(b, a->step.out, a_bytes) ||
+           reads(a, b->step.out, b_bytes) || overlap(a->step.out, a_bytes, b->step.out, b_bytes);
+}
+
+/* A barrier only where data crosses: gradients by data and by weight need none between them. */
+static void place_barriers(struct program *p)
+{
+    for (int s = 0, since = 0; s < p->count; s++) {
+        for (int a = since; a < s && !p->exec[s].wait; a++)
+            p->exec[s].wait = depends(&p->exec[s], &p->exec[a]);
+        if (p->exec[s].wait)
+            since = s;
+    }
+}
+
+static void make_steps(struct program *p)
+{
+    p->count = p->plan.steps;
+    p->exec = arena_alloc(p->arena, (size_t)p->count * sizeof *p->exec);
+    for (int s = 0; s < p->count; s++)
+        make_step(p, s);
+    block_map(&p->work);
+    for (int s = 0; s < p->count; s++)
+        p->exec[s].step.work = p->work.data;
+    place_barriers(p);
+}
+
+/* ----------------------------------------------------------------- tensors */
+
+static void add_tensor(struct program *p, int kind, const char *name, int id, void *data)
+{
+    const struct node *n = &p->g->node[id];
+    p->tensors[kind][p->tensor_count[kind]++] = (struct tensor){
+        .name = name,
+        .kind = kind,
+        .type = n->type,
+        .shape = n->shape,
+        .elements = shape_elements(&n->shape),
+        .data = data,
+    };
+}
+
+static void list_leaves(struct program *p)
+{
+    for (int i = 0; i < p->g->nodes; i++) {
+        const struct node *n = &p->g->node[i];
+        if (n->op == &op_input)
+            add_tensor(p, TENSOR_INPUT, n->name, i, p->data[i]);
+        if (n->op != &op_param)
+            continue;
+        add_tensor(p, TENSOR_PARAM, n->name, i, p->data[i]);
+        if (p->options.train)
+            add_tensor(p, TENSOR_GRAD, n->name, i,
+                       p->grads.data + ((float *)p->data[i] - p->params.data));
+    }
+}
+
+static void list_tensors(struct program *p)
+{
+    const struct nn_graph *g = p->g;
+    for (int kind = 0; kind < TENSOR_KINDS; kind++) {
+        const size_t most = (size_t)g->nodes + 1;
+        p->tensors[kind] = arena_alloc(p->arena, most * sizeof(struct tensor));
+    }
+    list_leaves(p);
+    for (int i = 0; i < g->metrics; i++)
+        add_tensor(p, TENSOR_METRIC, g->metric[i].name, g->metric[i].node,
+                   p->data[g->metric[i].node]);
+    if (g->loss >= 0)
+        add_tensor(p, TENSOR_LOSS, "loss", g->loss, p->data[g->loss]);
+
+    const int output = graph_output(g);
+    p->output_step = -1;
+    for (int s = 0; output >= 0 && s < p->count; s++)
+        if (p->plan.step[s] == p->plan.home[output])
+            p->output_step = s;
+    if (output >= 0)
+        add_tensor(p, TENSOR_OUTPUT, "output", output, NULL);
+}
+
+const struct tensor *program_tensor(const struct program *p, int kind, int i)
+{
+    assert(kind >= 0 && kind < TENSOR_KINDS);
+    return i >= 0 && i < p->tensor_count[kind] ? &p->tensors[kind][i] : NULL;
+}
+
+const struct tensor *program_find(const struct program *p, int kind, const char *name)
+{
+    for (int i = 0; i < p->tensor_count[kind]; i++)
+        if (strcmp(p->tensors[kind][i].name, name) == 0)
+            return &p->tensors[kind][i];
+    return NULL;
+}
+
+static bool is_ordered(const struct tensor *t)
+{
+    return shape_rank(&t->shape) != 4 || t->type != NN_F32;
+}
+
+void program_read(const struct program *p, const struct tensor *t, void *logical)
+{
+    (void)p;
+    if (is_ordered(t))
+        memcpy(logical, t->data, t->elements * sizeof(float));
+    else
+        layout_to_logical(&t->shape, t->data, logical);
+}
+
+void program_write(struct program *p, const struct tensor *t, const void *logical)
+{
+    if (is_ordered(t))
+        memcpy(t->data, logical, t->elements * sizeof(float));
+    else
+        layout_to_memory(&t->shape, logical, t->data);
+    for (int i = 0; i < p->g->nodes; i++)
+        if (p->data[i] == t->data)
+            node_mask(&p->g->node[i], t->data);
+}
+
+void program_keep_output(struct program *p)
+{
+    if (p->keep_output || !p->tensor_count[TENSOR_OUTPUT])
+        return;
+    struct tensor *t = &p->tensors[TENSOR_OUTPUT][0];
+    if (p->output_step < 0) { /* a leaf, or a view of one: it stays where it is */
+        t->data = p->data[graph_output(p->g)];
+        return;
+    }
+    p->keep_output = true;
+    p->output.count = t->elements;
+    block_map(&p->output);
+    t->data = p->output.data;
+}
+
+/* ----------------------------------------------------------------- sharing */
+
+static bool can_share(const struct program *p, const struct program *with, struct err *err)
+{
+    for (int i = 0;; i++) {
+        const struct tensor *ours = program_tensor(p, TENSOR_PARAM, i),
+                            *theirs = program_tensor(with, TENSOR_PARAM, i);
+        if (!ours && !theirs)
+            return true;
+        if (!ours || !theirs || strcmp(ours->name, theirs->name) != 0 ||
+            !shape_equal(&ours->shape, &theirs->shape))
+            return err_set(err, "parameters cannot be shared: %s is not %s of the other program",
+                           ours ? ours->name : "none", theirs ? theirs->name : "none");
+    }
+}
+
+/* -------------------------------------------------------------------- life */
+
+void program_init(struct program *p, uint64_t seed)
+{
+    p->state.seed = seed;
+    for (int i = 0; i < p->g->nodes; i++)
+        if (p->g->node[i].op == &op_param)
+            node_initial(&p->g->node[i], seed, p->data[i]);
+}
+
+static void make(struct program *p)
+{
+    p->arena = arena_new();
+    p->state = (struct run_state){.seed = p->options.seed, .training = p->options.train};
+    p->data = arena_alloc(p->arena, (size_t)p->g->nodes * sizeof *p->data);
+    p->poison = arena_alloc(p->arena, (size_t)p->options.threads * sizeof *p->poison);
+    plan_make(&p->plan, p->g);
+    make_leaves(p);
+    make_results(p);
+    make_steps(p);
+    list_tensors(p);
+    program_tell(p);
+}
+
+struct program *program_new(struct nn_graph *g, const struct program_options *o, struct err *err)
+{
+    if (!check(g, o, err))
+        return NULL;
+    struct program *p = xcalloc(1, sizeof *p);
+    p->options = *o;
+    p->g = graph_copy(g);
+    if (!pass_all(p->g, o)) {
+        err_set(err, "%s", graph_error(p->g));
+        program_free(p);
+        return NULL;
+    }
+    make(p);
+    if (o->share && !can_share(p, o->share, err)) {
+        program_free(p);
+        return NULL;
+    }
+    if (!o->share)
+        program_init(p, o->seed);
+    return p;
+}
+
+void program_free(struct program *p)
+{
+    if (!p)
+        return;
+    struct block *const blocks[] = {&p->activations, &p->params, &p->grads, &p->inputs,
+                                    &p->constants,   &p->work,   &p->output};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+        block_unmap(blocks[i]);
+    plan_release(&p->plan);
+    arena_free(p->arena);
+    graph_free(p->g);
+    free(p);
+}
+
+/* ---------------------------------------------------------------- accessors */
+
+void program_set_hooks(struct program *p, const struct program_hooks *hooks) { p->hooks = *hooks; }
+
+float *program_weights(struct program *p, size_t *count)
+{
+    *count = p->params.count;
+    return p->params.data;
+}
+
+float *program_grads(struct program *p, size_t *count)
+{
+    *count = p->grads.count;
+    return p->grads.data;
+}
+
+static float scalar(const struct tensor *t) { return t ? *(const float *)t->data : 0.0f; }
+
+float program_loss(const struct program *p) { return scalar(program_tensor(p, TENSOR_LOSS, 0)); }
+
+float program_metric(const struct program *p, int i)
+{
+    return scalar(program_tensor(p, TENSOR_METRIC, i));
+}
+
+int program_batch(const struct program *p) { return p->g->batch; }
+
+struct program_memory program_memory(const struct program *p)
+{
+    return (struct program_memory){
+        .activations = p->activations.count * sizeof(float),
+        .parameters = p->params.borrowed ? 0 : p->params.count * sizeof(float),
+        .gradients = p->grads.count * sizeof(float),
+        .work = p->work.count * sizeof(float),
+        .inputs = p->inputs.count * sizeof(float),
+    };
+}
+
+const struct program_buffer *program_buffers(const struct program *p, int *count)
+{
+    *count = p->plan.count;
+    return p->plan.buffers;
+}

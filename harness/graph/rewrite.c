@@ -1,0 +1,116 @@
+/* rewrite.c — what the passes share: who uses a node, redirecting uses,
+ * sweeping away nodes that nothing needs.
+ *
+ * Nodes stay in topological order throughout. A pass that replaces node a by an
+ * earlier node b redirects a's users to b and leaves a behind, dead; the sweep
+ * at the end compacts the array. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool node_is_view(const struct nn_graph *g, const struct node *n)
+{
+    return n->op->is_view ? n->op->is_view(g, n) : (n->op->flags & OP_VIEW) != 0;
+}
+
+int graph_output(const struct nn_graph *g)
+{
+    const int judged = g->metrics ? g->metric[0].node : g->loss;
+    return judged >= 0 && g->node[judged].inputs ? g->node[judged].in[0] : -1;
+}
+
+/* Calls visit for every place outside of nodes that refers to a node. */
+static void each_result(struct nn_graph *g, void (*visit)(int *id, void *arg), void *arg)
+{
+    if (g->loss >= 0)
+        visit(&g->loss, arg);
+    for (int i = 0; i < g->metrics; i++)
+        visit(&g->metric[i].node, arg);
+    for (int i = 0; i < g->assigns; i++) {
+        visit(&g->assign[i].param, arg);
+        visit(&g->assign[i].value, arg);
+    }
+}
+
+static void count_one(int *id, void *arg) { ((int *)arg)[*id]++; }
+
+static void map_one(int *id, void *arg) { *id = ((const int *)arg)[*id]; }
+
+int *graph_uses(const struct nn_graph *g)
+{
+    int *uses = xcalloc((size_t)g->nodes, sizeof *uses);
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = &g->node[i];
+        for (int k = 0; k < n->inputs; k++)
+            uses[n->in[k]]++;
+        uses[i] += n->grad_of >= 0;
+    }
+    each_result((struct nn_graph *)g, count_one, uses); /* count_one() changes nothing */
+    if (graph_output(g) >= 0)
+        uses[graph_output(g)]++;
+    return uses;
+}
+
+void graph_redirect(struct nn_graph *g, const int *to)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        struct node *n = &g->node[i];
+        for (int k = 0; k < n->inputs; k++)
+            n->in[k] = to[n->in[k]];
+    }
+    graph_renumber_results(g, to);
+}
+
+void graph_renumber_results(struct nn_graph *g, const int *to)
+{
+    each_result(g, map_one, (void *)to); /* map_one() only reads it */
+}
+
+/* dropout is the identity outside of training. */
+void graph_drop_dropout(struct nn_graph *g)
+{
+    int *to = xmalloc((size_t)g->nodes * sizeof *to);
+    for (int i = 0; i < g->nodes; i++)
+        to[i] = g->node[i].op == &op_dropout ? to[g->node[i].in[0]] : i;
+    graph_redirect(g, to);
+    free(to);
+}
+
+static void mark_one(int *id, void *arg) { ((bool *)arg)[*id] = true; }
+
+/* Inputs and parameters stay even when unused: they are the program's interface. */
+static void mark_needed(struct nn_graph *g, bool *needed)
+{
+    each_result(g, mark_one, needed);
+    for (int i = g->nodes; i-- > 0;) {
+        const struct node *n = &g->node[i];
+        needed[i] |= n->op == &op_input || n->op == &op_param || n->grad_of >= 0;
+        for (int k = 0; needed[i] && k < n->inputs; k++)
+            needed[n->in[k]] = true;
+    }
+}
+
+void graph_sweep(struct nn_graph *g)
+{
+    bool *needed = xcalloc((size_t)g->nodes, sizeof *needed);
+    int *to = xmalloc((size_t)g->nodes * sizeof *to);
+    mark_needed(g, needed);
+    int kept = 0;
+    for (int i = 0; i < g->nodes; i++)
+        to[i] = needed[i] ? kept++ : -1;
+    for (int i = 0; i < g->nodes; i++) {
+        if (!needed[i])
+            continue;
+        struct node *n = &g->node[to[i]];
+        *n = g->node[i];
+        for (int k = 0; k < n->inputs; k++)
+            n->in[k] = to[n->in[k]];
+        n->grad_of = n->grad_of < 0 ? -1 : to[n->grad_of];
+        n->forward = to[n->forward] < 0 ? to[i] : to[n->forward]; /* fused into its own gradient */
+    }
+    g->nodes = kept;
+    graph_renumber_results(g, to);
+    free(needed);
+    free(to);
+}
