@@ -119,8 +119,8 @@ static json_t *tools(void)
     const bool hardware = pmu_hardware(why), software = pmu_software(), energy = pmu_energy();
     const bool gnuplot = on_path("gnuplot");
     if (!global.json) {
-        printf("\ncounters     CPU %s%s%s; kernel %s; energy %s\n", hardware ? "yes" : "no: ", why,
-               "", software ? "yes" : "no", energy ? "yes" : "no");
+        printf("\ncounters     CPU %s%s; kernel %s; energy %s\n", hardware ? "yes" : "no: ", why,
+               software ? "yes" : "no", energy ? "yes" : "no");
         printf("gnuplot      %s\n", gnuplot ? "yes"
                                             : "no: reports have tables but no pictures "
                                               "(package gnuplot-nox)");
