@@ -1,7 +1,7 @@
 /* channel_f32 — a number for each channel: added, multiplied, or summed up.
  * x is [rows][C][lanes]; a, b, da and db are [C].
  *
- *   add_channel     y = x + b        affine_channel  y = a x + b   (rounded once)
+ *   add_channel     y = x + b        affine_channel  y = a x + b   (rounded once; b NULL: 0)
  *   sum_channel    db = sum x        dot_channel    da = sum x dy
  *
  * Everything works on tiles of TILE columns of the matrix [rows][C lanes]. Where a
@@ -57,10 +57,11 @@ static inline void affine(size_t rows, size_t C, size_t lanes, const float *x, c
                           const float *b, float *y)
 {
     const struct shape s = regroup(rows, C, lanes);
-    float row_a[TILE], row_b[TILE];
+    float row_a[TILE], row_b[TILE] = {0};
     for (size_t from = 0; from < s.columns; from += TILE) {
         const size_t n = tile_width(from, s.columns);
-        spread(from, n, C, lanes, b, row_b);
+        if (b)
+            spread(from, n, C, lanes, b, row_b);
         if (a)
             spread(from, n, C, lanes, a, row_a);
         affine_rows(s.rows, s.columns, n, a ? row_a : NULL, row_b, x + from, y + from);

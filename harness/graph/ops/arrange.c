@@ -1,0 +1,203 @@
+/* arrange.c — numbers moved about along one axis, unchanged.
+ *
+ *     transpose  swaps the last two axes               dx = transpose(dy)
+ *     concat     a, then b, along attr.axis            da, db = slices of dy
+ *     slice      x[from..to) along attr.axis           dx = pad(dy)
+ *     pad        zeros but for [from..to), where x is  (only made by gradients)
+ *
+ * Along an axis every tensor is [outer][n][inner] in memory, images included, so all
+ * but transpose are copies of blocks. Floats or integers. */
+#include <string.h>
+
+#include "graph/ops/oplib.h"
+
+static double no_flops(const struct nn_graph *g, const struct node *n)
+{
+    return (void)g, (void)n, 0.0;
+}
+
+/* --------------------------------------------------------------- transpose */
+
+/* Matrices [rows][cols] of `inner` floats: images have their channels behind H and W. */
+struct matrices {
+    size_t count, rows, cols, inner;
+};
+
+static struct matrices matrices_of(const struct nn_shape *x)
+{
+    const int rank = shape_rank(x);
+    struct matrices m = {.rows = (size_t)x->dim[rank - 2], .cols = (size_t)x->dim[rank - 1]};
+    m.inner = rank == 4 ? (size_t)x->dim[1] : 1;
+    m.count = shape_elements(x) / (m.rows * m.cols * m.inner);
+    return m;
+}
+
+/* Output row j of a matrix is input column j: threads share columns of all matrices. */
+static void run_transpose(const struct step *s, const struct crew *crew)
+{
+    const struct matrices m = matrices_of(&s->in_node[0]->shape);
+    const struct range r = share_of(crew, m.count * m.cols, 16);
+    const float *x = s->in[0];
+    float *y = s->out;
+    for (size_t at = r.from, n; at < r.to; at += n) {
+        const size_t j = at % m.cols, matrix = at / m.cols * m.rows * m.cols * m.inner;
+        n = least(m.cols - j, r.to - at);
+        const float *from = x + matrix + j * m.inner;
+        float *to = y + matrix + j * m.rows * m.inner;
+        if (m.inner == 1) {
+            kn->transpose_f32(m.rows, n, from, m.cols, to, m.rows);
+            continue;
+        }
+        for (size_t e = 0; e < n * m.rows; e++)
+            memcpy(to + e * m.inner, from + (e % m.rows * m.cols + e / m.rows) * m.inner,
+                   m.inner * sizeof *y);
+    }
+}
+
+static void grad_transpose(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
+{
+    if (grad_wanted(g, id, 0))
+        dx[0] = EMIT(g, &op_transpose, g->node[id].in[0], NO_ATTR, dy);
+}
+
+nn_value nn_transpose_(nn_value x, const char *at)
+{
+    if (failed(x) || !operand_ok(x, node_of(x)->type, 2, NN_MAX_RANK, "transpose", at))
+        return value_failed;
+    const struct nn_shape *from = &node_of(x)->shape;
+    const int rank = shape_rank(from);
+    struct nn_shape shape = *from;
+    shape.dim[rank - 2] = from->dim[rank - 1];
+    shape.dim[rank - 1] = from->dim[rank - 2];
+    return node_add(x.graph, &op_transpose, shape, node_of(x)->type, NO_ATTR, 1, &x, at);
+}
+
+const struct op op_transpose = {
+    .name = "transpose",
+    .grad = grad_transpose,
+    .flops = no_flops,
+    .run = run_transpose,
+};
+
+/* ------------------------------------------------------------------ concat */
+
+static void run_concat(const struct step *s, const struct crew *crew)
+{
+    const int axis = s->node->attr.axis;
+    const struct around y = shape_around(&s->node->shape, axis);
+    size_t at = 0;
+    for (int i = 0; i < 2; i++) {
+        const size_t block = shape_around(&s->in_node[i]->shape, axis).n * y.inner;
+        copy_blocks(crew, y.outer, block, s->in[i], block, (float *)s->out + at, y.n * y.inner);
+        at += block;
+    }
+}
+
+static void grad_concat(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
+{
+    const int axis = g->node[id].attr.axis;
+    int at = 0;
+    for (int i = 0; i < 2; i++) {
+        const int in = g->node[id].in[i], n = g->node[in].shape.dim[axis];
+        const struct attr attr = {.axis = axis, .from = at, .to = at + n};
+        if (grad_wanted(g, id, i))
+            dx[i] = EMIT(g, &op_slice, in, attr, dy);
+        at += n;
+    }
+}
+
+nn_value nn_concat_(nn_value a, nn_value b, int axis, const char *at)
+{
+    if (failed(a) || !operand_ok(a, node_of(a)->type, 1, NN_MAX_RANK, "concat", at) ||
+        !operand_ok(b, node_of(a)->type, 1, NN_MAX_RANK, "concat", at))
+        return value_failed;
+    struct nn_graph *g = a.graph;
+    const struct nn_shape *sa = &node_of(a)->shape;
+    struct nn_shape sb = node_of(b)->shape;
+    char ta[64], tb[64];
+    shape_text(sa, g->batch, ta);
+    shape_text(&sb, g->batch, tb);
+    const int i = shape_axis(sa, axis);
+    if (i < 0)
+        return graph_fail(g, at, "concat", "%s has no axis %d", ta, axis);
+    struct nn_shape shape = *sa;
+    const int32_t n = sb.dim[i];
+    sb.dim[i] = sa->dim[i];
+    if (!shape_equal(sa, &sb))
+        return graph_fail(g, at, "concat", "%s and %s differ beside axis %d", ta, tb, axis);
+    if (n > INT32_MAX - shape.dim[i])
+        return graph_fail(g, at, "concat", "%s and %s are too large together", ta, tb);
+    shape.dim[i] += n;
+    const struct attr attr = {.axis = i};
+    return node_add(g, &op_concat, shape, node_of(a)->type, attr, 2, (nn_value[]){a, b}, at);
+}
+
+const struct op op_concat = {
+    .name = "concat",
+    .grad = grad_concat,
+    .flops = no_flops,
+    .run = run_concat,
+};
+
+/* ----------------------------------------------------------- slice and pad */
+
+static void run_slice(const struct step *s, const struct crew *crew)
+{
+    const struct attr *k = &s->node->attr;
+    const struct around x = shape_around(&s->in_node[0]->shape, k->axis);
+    const size_t block = (size_t)(k->to - k->from) * x.inner;
+    const float *first = (const float *)s->in[0] + (size_t)k->from * x.inner;
+    copy_blocks(crew, x.outer, block, first, x.n * x.inner, s->out, block);
+}
+
+static void run_pad(const struct step *s, const struct crew *crew)
+{
+    const struct attr *k = &s->node->attr;
+    const struct around y = shape_around(&s->node->shape, k->axis);
+    const size_t from = (size_t)k->from * y.inner, to = (size_t)k->to * y.inner;
+    const size_t whole = y.n * y.inner;
+    float *out = s->out;
+    copy_blocks(crew, y.outer, from, NULL, 0, out, whole);
+    copy_blocks(crew, y.outer, to - from, s->in[0], to - from, out + from, whole);
+    copy_blocks(crew, y.outer, whole - to, NULL, 0, out + to, whole);
+}
+
+static void grad_slice(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
+{
+    const struct attr *k = &g->node[id].attr;
+    const struct attr attr = {.axis = k->axis, .from = k->from, .to = k->to};
+    if (grad_wanted(g, id, 0))
+        dx[0] = EMIT(g, &op_pad, g->node[id].in[0], attr, dy);
+}
+
+nn_value nn_slice_(nn_value x, int axis, int from, int to, const char *at)
+{
+    if (failed(x) || !operand_ok(x, node_of(x)->type, 1, NN_MAX_RANK, "slice", at))
+        return value_failed;
+    struct nn_graph *g = x.graph;
+    struct nn_shape shape = node_of(x)->shape;
+    const int i = shape_axis(&shape, axis);
+    char text[64];
+    shape_text(&shape, g->batch, text);
+    if (i < 0)
+        return graph_fail(g, at, "slice", "%s has no axis %d", text, axis);
+    if (from < 0 || from >= to || to > shape.dim[i])
+        return graph_fail(g, at, "slice", "[%d,%d) of axis %d is empty or outside %s", from, to,
+                          axis, text);
+    shape.dim[i] = to - from;
+    const struct attr attr = {.axis = i, .from = from, .to = to};
+    return node_add(g, &op_slice, shape, node_of(x)->type, attr, 1, &x, at);
+}
+
+const struct op op_slice = {
+    .name = "slice",
+    .grad = grad_slice,
+    .flops = no_flops,
+    .run = run_slice,
+};
+
+const struct op op_pad = {
+    .name = "pad",
+    .flops = no_flops,
+    .run = run_pad,
+};

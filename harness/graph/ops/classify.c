@@ -1,0 +1,159 @@
+/* classify.c — what a classifier minimises, and what it is judged by.
+ *
+ *     cross_entropy       y = mean over rows of log sum_k e^x[n,k] - x[n,label[n]]
+ *     cross_entropy_grad  dx[n,k] = dy (softmax(x[n])[k] - [k = label[n]]) / rows
+ *     accuracy            y = 100 mean over rows of [argmax_k x[n,k] = label[n]]
+ *
+ * [...,K] scores and [...] labels -> scalar. Only rows with label >= 0 count: the
+ * others add nothing, have gradient 0, and without any row at all y is 0. A label of K or
+ * more is the dataset's mistake: it gives NaN, which ends the run with this op's name.
+ * Rows go to `work` one by one and the first thread adds them in their order. */
+#include <math.h>
+#include <string.h>
+
+#include "graph/ops/oplib.h"
+
+static size_t labelled(const int32_t *label, size_t rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rows; i++)
+        n += label[i] >= 0;
+    return n;
+}
+
+/* y = factor * mean over the labelled rows of work; all threads have written theirs. */
+static void mean_of_rows(const struct step *s, const struct crew *crew, size_t rows, double factor)
+{
+    const float *row = s->work;
+    double sum = 0.0;
+    crew_wait(crew);
+    if (crew->thread != 0)
+        return;
+    for (size_t i = 0; i < rows; i++)
+        sum += (double)row[i];
+    const size_t n = labelled(s->in[1], rows);
+    *(float *)s->out = n ? (float)(factor * sum / (double)n) : 0.0f;
+}
+
+static size_t work_rows(const struct step *s, int threads)
+{
+    (void)threads;
+    return shape_rows(&s->in_node[0]->shape) * sizeof(float);
+}
+
+/* ----------------------------------------------------------- cross_entropy */
+
+static void run(const struct step *s, const struct crew *crew)
+{
+    const size_t K = shape_last(&s->in_node[0]->shape), rows = shape_rows(&s->in_node[0]->shape);
+    const struct range r = share_of(crew, rows, 16);
+    const float *x = s->in[0];
+    const int32_t *label = s->in[1];
+    float *loss = s->work;
+    for (size_t i = r.from; i < r.to; i++)
+        if (label[i] < 0)
+            loss[i] = 0.0f;
+        else
+            loss[i] =
+                (size_t)label[i] < K ? kn->cross_entropy_f32(K, x + i * K, (size_t)label[i]) : NAN;
+    mean_of_rows(s, crew, rows, 1.0);
+}
+
+static void run_grad(const struct step *s, const struct crew *crew)
+{
+    const size_t K = shape_last(&s->node->shape), rows = shape_rows(&s->node->shape);
+    const struct range r = share_of(crew, rows, 1);
+    const float *x = s->in[0], *dy = s->in[2];
+    const int32_t *label = s->in[1];
+    const size_t n = labelled(label, rows);
+    const float scale = n ? *dy / (float)n : 0.0f;
+    float *dx = s->out;
+    for (size_t i = r.from; i < r.to; i++)
+        if (label[i] < 0)
+            memset(dx + i * K, 0, K * sizeof *dx);
+        else if ((size_t)label[i] < K)
+            kn->cross_entropy_grad_f32(K, x + i * K, (size_t)label[i], scale, dx + i * K);
+        else
+            kn->fill_f32(K, NAN, dx + i * K);
+}
+
+static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
+{
+    const nn_value x = in_of(g, id, 0), label = in_of(g, id, 1);
+    if (grad_wanted(g, id, 0))
+        dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, NO_ATTR, x, label, dy);
+}
+
+/* Maximum, difference, exponential, sum. */
+static double flops(const struct nn_graph *g, const struct node *n)
+{
+    return 4.0 * (double)shape_elements(&input_of(g, n, 0)->shape);
+}
+
+static double flops_grad(const struct nn_graph *g, const struct node *n)
+{
+    return (void)g, 6.0 * (double)shape_elements(&n->shape);
+}
+
+nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at)
+{
+    if (!rows_with_labels_ok(logits, label, "cross_entropy", at))
+        return value_failed;
+    return node_add(logits.graph, &op_cross_entropy, NN_SCALAR, NN_F32, NO_ATTR, 2,
+                    (nn_value[]){logits, label}, at);
+}
+
+const struct op op_cross_entropy = {
+    .name = "cross_entropy",
+    .grad = grad,
+    .flops = flops,
+    .work = work_rows,
+    .run = run,
+};
+
+const struct op op_cross_entropy_grad = {
+    .name = "cross_entropy_grad",
+    .flags = OP_IN_PLACE,
+    .flops = flops_grad,
+    .run = run_grad,
+};
+
+/* ---------------------------------------------------------------- accuracy */
+
+static void run_accuracy(const struct step *s, const struct crew *crew)
+{
+    const size_t K = shape_last(&s->in_node[0]->shape), rows = shape_rows(&s->in_node[0]->shape);
+    const struct range r = share_of(crew, rows, 16);
+    const float *x = s->in[0];
+    const int32_t *label = s->in[1];
+    float *hit = s->work;
+    for (size_t i = r.from; i < r.to; i++)
+        if (label[i] < 0)
+            hit[i] = 0.0f;
+        else if ((size_t)label[i] < K)
+            hit[i] = kn->argmax_f32(K, x + i * K) == (size_t)label[i] ? 1.0f : 0.0f;
+        else
+            hit[i] = NAN;
+    mean_of_rows(s, crew, rows, 100.0);
+}
+
+static double flops_accuracy(const struct nn_graph *g, const struct node *n)
+{
+    return (double)shape_elements(&input_of(g, n, 0)->shape);
+}
+
+nn_value nn_accuracy_(nn_value scores, nn_value label, const char *at)
+{
+    if (!rows_with_labels_ok(scores, label, "accuracy", at))
+        return value_failed;
+    return node_add(scores.graph, &op_accuracy, NN_SCALAR, NN_F32, NO_ATTR, 2,
+                    (nn_value[]){scores, label}, at);
+}
+
+const struct op op_accuracy = {
+    .name = "accuracy",
+    .flags = OP_NO_GRAD,
+    .flops = flops_accuracy,
+    .work = work_rows,
+    .run = run_accuracy,
+};

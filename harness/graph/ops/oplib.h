@@ -1,0 +1,114 @@
+/* oplib.h — what the files of this folder share.
+ *
+ * One family of operations a file, always in this order: the formula and its
+ * gradient at the head, run() and what belongs to it, grad(), the constructor of
+ * nn.h, and the struct op as the last lines. run() is called by every thread of
+ * the crew and takes its share; the executor waits between steps, so run() waits
+ * only where one thread reads what another has written.
+ *
+ * How work is counted, here and nowhere else: an addition, a multiplication, a
+ * comparison, a division, a square root, an exponential or a hyperbolic tangent is
+ * one FLOP each, a multiply-add two; copying, transposing and drawing random
+ * numbers are none. MACs are the multiply-adds of convolutions, linear layers and
+ * matrix products, and only over the wires that a connection table leaves. */
+#ifndef OPLIB_H
+#define OPLIB_H
+
+#include "graph/graph.h"
+
+/* ---------------------------------------------------------------- building */
+
+/* A value that an earlier, reported, error has left without a node. */
+static inline bool failed(nn_value v) { return !v.graph || v.id < 0; }
+
+/* True if x is of `type` and its rank is in [low, high]; else reports it for `op` and returns
+ * false. False without a report if x has failed before. */
+bool operand_ok(nn_value x, int type, int low, int high, const char *op, const char *at);
+
+/* The same for ops that work along the last axis: it must also be last in memory, which
+ * it is not in images (channels are). */
+bool operand_rows_ok(nn_value x, int type, const char *op, const char *at);
+
+/* The same for x [N,K] or [N,T,K] of floats and one integer for each of its rows. */
+bool rows_with_labels_ok(nn_value x, nn_value label, const char *op, const char *at);
+
+/* Appends a node with the shape and type of node `like`. */
+nn_value emit(struct nn_graph *g, const struct op *op, int like, struct attr attr, int inputs,
+              const nn_value *in);
+#define EMIT(g, op, like, attr, ...)                                                             \
+    emit((g), (op), (like), (attr), (int)(sizeof((nn_value[]){__VA_ARGS__}) / sizeof(nn_value)), \
+         (nn_value[]){__VA_ARGS__})
+#define NO_ATTR ((struct attr){0})
+
+/* The attributes of a forward node as its backward nodes get them: nothing fused, no bias. */
+struct attr attr_unfused(const struct attr *a);
+
+static inline const struct node *input_of(const struct nn_graph *g, const struct node *n, int i)
+{
+    return &g->node[n->in[i]];
+}
+
+/* ------------------------------------------------------------------ shapes */
+
+/* Is the order in memory the logical one? (graph.h: rank 4 is stored channels-last.) */
+bool shape_ordered(const struct nn_shape *s);
+
+/* Where element `logical` of a PLAIN tensor is stored; slow, for rare paths. */
+size_t shape_stored_at(const struct nn_shape *s, size_t logical);
+
+/* A tensor in memory order as three nested loops around one logical axis. */
+struct around {
+    size_t outer, n, inner;
+};
+struct around shape_around(const struct nn_shape *s, int axis);
+
+/* A tensor as rows of C channels, each a run of `lanes` floats: axis 1 of images in
+ * their layout, the last axis of anything else. */
+struct channels {
+    size_t rows, C, lanes;
+};
+struct channels channels_of(const struct node *n);
+
+/* ----------------------------------------------------------------- running */
+
+struct range {
+    size_t from, to;
+};
+
+static inline struct range share_of(const struct crew *crew, size_t n, size_t grain)
+{
+    struct range r;
+    crew_share(crew, n, grain, &r.from, &r.to);
+    return r;
+}
+
+/* This thread's elements of the output: whole cache lines, in runs worth a call. */
+static inline struct range share_elements(const struct step *s, const struct crew *crew)
+{
+    return share_of(crew, shape_elements(&s->node->shape), 256);
+}
+
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* out[c] = factor * sum over rows and lanes of x (dy NULL) or of x dy, for all C channels. Sums
+ * are cut into pieces by the size of the tensor alone, and the pieces are added in order: the
+ * same bits for any number of threads. `work` holds column_sums_work() bytes. Waits inside. */
+void column_sums(const struct crew *crew, struct channels c, float factor, const float *x,
+                 const float *dy, float *out, float *work);
+size_t column_sums_work(struct channels c);
+
+/* Copies `outer` blocks of `length` elements; blocks start sx and sy elements apart. x NULL
+ * writes zeros. Elements are four bytes of any type. */
+void copy_blocks(const struct crew *crew, size_t outer, size_t length, const float *x, size_t sx,
+                 float *y, size_t sy);
+
+/* The epilogue that fuse.c has moved into this step, and its bias. */
+struct kn_epilogue epilogue_of(const struct step *s);
+
+/* y = act(y) for a fused attr.act; nothing without one. */
+void act_in_place(const struct attr *a, size_t n, float *y);
+
+/* FLOPs of that epilogue over the whole output. */
+double epilogue_flops(const struct node *n);
+
+#endif
