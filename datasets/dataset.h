@@ -13,25 +13,26 @@
 
 struct images {
     size_t items;
-    uint8_t *pixels;           /* [items][height][width][channels] */
-    uint8_t *labels;           /* [items], each below classes */
+    uint8_t *pixels; /* [items][height][width][channels] */
+    uint8_t *labels; /* [items], each below classes */
 };
 
 struct dataset {
-    const char *name;          /* "fashion-mnist", "idx", "digits" */
-    char *path;                /* folder it was read from; NULL for generators */
+    const char *name; /* of dataset_names, by content; "idx" for any other folder */
+    char *path;       /* folder it was read from; NULL for generators */
     bool synthetic;
     int height, width, channels, classes;
     const char *const *class_names; /* NULL, or `classes` words */
     struct images train, test;
-    double mean, deviation;    /* of the training pixels, 0 … 255 */
-    char sha256[65];           /* of the unpacked bytes: train pixels, labels, test pixels, labels */
+    double mean, deviation; /* of the training pixels, 0 … 255 */
+    char sha256[65];        /* of the unpacked bytes: train pixels, labels, test pixels, labels */
 };
 
 /* `which`: NULL (Fashion-MNIST where installed, else drawn digits), a name of
  * dataset_names, or a folder. `seed` and `items` (0: the set's default) matter to
  * generators only. On success the caller closes with dataset_close(). */
-bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset *d, struct err *err);
+bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset *d,
+                  struct err *err);
 void dataset_close(struct dataset *d);
 
 /* All sets known by name, NULL-terminated, and one line about each; whether it is at
