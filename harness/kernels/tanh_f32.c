@@ -1,9 +1,9 @@
-/* tanh_f32 — y = a tanh(s x), 4 ulp of y for a given s x; LeNet-5 has s = 2/3 and a = 1.7159.
+/* tanh_f32 — y = a tanh(s x), 6 ulp for s x as rounded; LeNet-5 has s = 2/3 and a = 1.7159.
  * sigmoid_f32 — y = 1 / (1 + e^-x). Bounds of both functions: vec_math.h.
  *
  * The derivatives are taken from the outputs,
  *     a s (1 - (y/a)^2) = s (a - y^2 / a)   and   y (1 - y),
- * so they are as good as y: absolute errors of 4 * 2^-24 |s a| and 2^-24. */
+ * so they are as good as y: errors of 4 * 2^-24 of the largest term. */
 #include "kernels/kernel.h"
 
 #include "kernels/each.h"

@@ -4,7 +4,7 @@
  *
  *   vf_exp      1.5 ulp; results below 2^-126 within 1 of their last place
  *   vf_log      1.5 ulp, of denormals too; -inf at 0, NaN below
- *   vf_tanh     3 ulp, |y| <= 1
+ *   vf_tanh     5 ulp, 3 below |x| = 1/2; |y| <= 1
  *   vf_sigmoid  3 ulp down to x = -87; 0 where the truth is below 2^-126
  *
  * NaN gives NaN. Polynomials and quotients are minimax fits of the relative error
@@ -58,20 +58,21 @@ static inline vf vf_log(vf x)
 }
 
 /* x P(x^2) / Q(x^2), |error| < 2^-29 up to 9.02, where tanh is 1 to float precision.
- * One division, which runs beside the polynomials: half the price of e^2x. */
+ * All coefficients are positive: nothing cancels. One division, which runs beside the
+ * polynomials: half the price of e^2x. */
 static inline vf vf_tanh(vf x)
 {
     const vf one = vf_set(1.0f), end = vf_set(9.02f);
     x = vf_min(end, vf_max(-end, x)); /* data second: NaN stays NaN */
     const vf t = x * x;
-    vf p = vf_set(-1.2262232028381614e-11f), q = vf_set(1.2899874946015188e-06f);
-    p = vf_fma(p, t, vf_set(3.0671864060581735e-08f));
-    p = vf_fma(p, t, vf_set(2.8046164516126737e-05f));
-    q = vf_fma(q, t, vf_set(3.942094335798174e-04f));
-    p = vf_fma(p, t, vf_set(3.870323533192277e-03f));
-    q = vf_fma(q, t, vf_set(2.725321054458618e-02f));
-    p = vf_fma(p, t, vf_set(1.368152797222138e-01f));
-    q = vf_fma(q, t, vf_set(4.701486229896545e-01f));
+    vf p = vf_set(5.090114996e-08f), q = vf_set(7.401276259e-10f);
+    q = vf_fma(q, t, vf_set(1.620661919e-06f));
+    p = vf_fma(p, t, vf_set(3.163124347e-05f));
+    q = vf_fma(q, t, vf_set(4.210991901e-04f));
+    p = vf_fma(p, t, vf_set(4.010520410e-03f));
+    q = vf_fma(q, t, vf_set(2.774484456e-02f));
+    p = vf_fma(p, t, vf_set(1.378696114e-01f));
+    q = vf_fma(q, t, vf_set(4.712029397e-01f));
     p = vf_fma(p, t, one);
     q = vf_fma(q, t, one);
     return vf_min(one, vf_max(-one, x * p / q));
