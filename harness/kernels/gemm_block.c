@@ -62,6 +62,17 @@ static void one_tile(const struct gemm_block *b, struct room *room, int i, int m
     KN(gemm_finish)(&now, j, cols, i, mr, room->turned, 16, b->c, b->ldc);
 }
 
+/* A panel that is not packed yet is packed by the first tile that uses it, unless it
+ * would hardly be used again; a ragged one always, for whole vectors to be read. */
+static struct gemm_y panel_of_y(const struct gemm_block *b, int j, int cols, int k, int kc,
+                                int tiles, float *room)
+{
+    struct gemm_y y = b->y(b, j, cols, k, kc, room);
+    if (tiles <= 2 && cols % VF == 0)
+        y.keep = NULL;
+    return y;
+}
+
 /* Rows are cut into equal tiles: 128 is ten tiles of 13 or 12 rows, not nine of 14 and a rest. */
 static void rows_of_block(const struct gemm_block *b, struct room *room, int i0, int i1, int j0,
                           int j1, int k, int kc)
@@ -75,8 +86,11 @@ static void rows_of_block(const struct gemm_block *b, struct room *room, int i0,
         for (int j = j0, p = 0; j < j1; j += GEMM_NR, p++) {
             const int cols = j1 - j < GEMM_NR ? j1 - j : GEMM_NR;
             if (t == 0)
-                ys[p] = b->y(b, j, cols, k, kc, room->y + (size_t)p * GEMM_NR * (size_t)kc);
+                ys[p] = panel_of_y(b, j, cols, k, kc, tiles,
+                                   room->y + (size_t)p * GEMM_NR * (size_t)kc);
             one_tile(b, room, i, to - i, j, cols, k, kc, x, ys[p]);
+            if (ys[p].keep)
+                ys[p] = (struct gemm_y){ys[p].keep, GEMM_NR, NULL};
         }
     }
 }

@@ -39,11 +39,13 @@ struct gemm_x {
     size_t row, k;
 };
 
-/* Y[k][j] is at[k * k + j]; whole vectors may be read, that is, up to the next
- * multiple of VF columns must be readable. */
+/* Y[k][j] is at[k * k + j]. A packed panel has k = GEMM_NR, zeros behind the last column
+ * and keep = NULL. Of one that is not, keep says where the first tile that uses it
+ * shall pack it while multiplying. */
 struct gemm_y {
     const float *at;
     size_t k;
+    float *keep;
 };
 
 /* One product and where its operands come from.

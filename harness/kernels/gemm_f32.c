@@ -21,25 +21,16 @@ static struct gemm_x x_in_place(const struct gemm_block *b, int i, int n, int k,
                      : (struct gemm_x){m->at + (size_t)i * m->ld + k, m->ld, 1};
 }
 
-/* A panel of Y [kc][GEMM_NR] with zeros in the columns that are not there. */
-static struct gemm_y y_packed(const struct gemm_block *b, int j, int n, int k, int kc, float *room)
+/* Y where it is, or transposed. */
+static struct gemm_y y_panel(const struct gemm_block *b, int j, int n, int k, int kc, float *room)
 {
     const struct matrix *m = b->of_y;
     if (m->turned) {
         KN(gemm_transpose)
         (n, kc, m->at + (size_t)j * m->ld + k, m->ld, room, GEMM_NR, (n + VF - 1) / VF * VF);
-        return (struct gemm_y){room, GEMM_NR};
+        return (struct gemm_y){room, GEMM_NR, NULL};
     }
-    const float *from = m->at + (size_t)k * m->ld + j;
-    for (int r = 0; r < kc; r++, from += m->ld) {
-        float *to = room + (size_t)r * GEMM_NR;
-        int c = 0;
-        for (; c + VF <= n; c += VF)
-            vf_store(to + c, vf_load(from + c));
-        if (c < n)
-            vf_store(to + c, vf_load_n(from + c, (size_t)(n - c), 0.0f));
-    }
-    return (struct gemm_y){room, GEMM_NR};
+    return (struct gemm_y){m->at + (size_t)k * m->ld + j, m->ld, room};
 }
 
 /* B as gemm_pack_f32() left it: blocks of gemm_kc(K) rows, in each the panels one after the other.
@@ -49,7 +40,7 @@ static struct gemm_y y_prepacked(const struct gemm_block *b, int j, int n, int k
 {
     const struct matrix *m = b->of_y;
     (void)n, (void)room;
-    return (struct gemm_y){m->at + (size_t)k * m->ld + (size_t)j * (size_t)kc, GEMM_NR};
+    return (struct gemm_y){m->at + (size_t)k * m->ld + (size_t)j * (size_t)kc, GEMM_NR, NULL};
 }
 
 static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_NR; }
@@ -83,7 +74,7 @@ static void product(const struct kn_gemm *g, size_t index, const struct crew *cr
         .of_x = &a,
         .of_y = g->packed_b ? &packed : &b,
         .x = x_in_place,
-        .y = g->packed_b ? y_prepacked : y_packed,
+        .y = g->packed_b ? y_prepacked : y_panel,
         .c = g->c + index * g->stride_c,
         .ldc = g->ldc,
         .epilogue = &e,
@@ -112,6 +103,15 @@ size_t KN(gemm_packed_f32)(const struct kn_gemm *g)
     return g->batch > 1 || g->M <= GEMM_MR ? 0 : padded(g->N) * (size_t)g->K;
 }
 
+static void copy_panel(int n, int kc, struct gemm_y y, float *to)
+{
+    for (int k = 0; k < kc; k++, to += GEMM_NR)
+        for (int v = 0; v < n; v += VF)
+            vf_store(to + v, n - v < VF
+                                 ? vf_load_n(y.at + (size_t)k * y.k + v, (size_t)(n - v), 0.0f)
+                                 : vf_load(y.at + (size_t)k * y.k + v));
+}
+
 void KN(gemm_pack_f32)(const struct kn_gemm *g, const struct crew *crew, float *packed)
 {
     const struct matrix b = {g->b, g->ldb, g->tb};
@@ -123,8 +123,10 @@ void KN(gemm_pack_f32)(const struct kn_gemm *g, const struct crew *crew, float *
         const int now = g->K - k < kc ? g->K - k : kc;
         for (int j = (int)from; j < (int)to; j += GEMM_NR) {
             const int n = (int)to - j < GEMM_NR ? (int)to - j : GEMM_NR;
-            y_packed(&block, j, n, k, now,
-                     packed + (size_t)k * padded(g->N) + (size_t)j * (size_t)now);
+            float *const panel = packed + (size_t)k * padded(g->N) + (size_t)j * (size_t)now;
+            const struct gemm_y y = y_panel(&block, j, n, k, now, panel);
+            if (y.keep)
+                copy_panel(n, now, y, panel);
         }
     }
 }

@@ -3,7 +3,8 @@
  *     for each k: for each row i: acc[i][:] += X[i][k] * Y[k][:]
  *
  * It is compiled for every height and width, so that no tile computes rows it
- * does not need. X is read in place when its rows or its columns are contiguous. */
+ * does not need, for X contiguous along k or along i, and once more to pack Y
+ * while multiplying: the two stores more in each k are hidden behind the sums. */
 #include "kernels/gemm_core.h"
 
 #if defined __GNUC__ && !defined __clang__
@@ -11,89 +12,122 @@
 #else
 #define UNROLL _Pragma("unroll")
 #endif
+#define INLINE static inline __attribute__((always_inline))
 
-enum { GROUP = 3, GROUPS = (GEMM_MR + GROUP - 1) / GROUP };
-
-/* Where the next terms are: rows in groups of three, because x86 addresses
- * base, base + row and base + 2 row without arithmetic. */
-struct cursor {
-    const float *x[GROUPS], *y;
+enum {
+    STEP = 4,  /* terms to a round of the loop */
+    AHEAD = 8, /* rows of Y fetched early while it is packed; afterwards it is in cache */
+    GROUP = 3, /* rows that share a pointer: x86 addresses p, p + row and p + 2 row at no cost */
+    GROUPS = (GEMM_MR + GROUP - 1) / GROUP
 };
 
-/* Hides from the compiler how a pointer came about, or it would keep fourteen
- * pointers in registers that it does not have. */
-static inline void opaque(const float **p) { __asm__("" : "+r"(*p)); }
+struct form {
+    int mr, nv;
+    bool by_rows; /* X is contiguous along k */
+    bool keep;
+};
 
-static inline __attribute__((always_inline)) void
-terms(const int mr, const int nv, const bool by_rows, const int n, const struct cursor *at,
-      size_t row, size_t xk, size_t yk, vf acc[GEMM_MR][GEMM_NV])
+struct cursor {
+    const float *x[GROUPS], *y;
+    float *keep;
+    size_t row, xk, yk, last; /* last: columns in the last vector */
+};
+
+/* Hides from the compiler how a pointer came about, or it would keep dozens of
+ * sums of pointers and strides in registers and memory. */
+INLINE void opaque(const float **p) { __asm__("" : "+r"(*p)); }
+
+INLINE vf load_y(const struct form f, const struct cursor *at, int v)
 {
-    const float *y = at->y;
-    UNROLL for (int k = 0; k < n; k++, y += yk)
+    return f.keep && v == f.nv - 1 ? vf_load_n(at->y + v * VF, at->last, 0.0f)
+                                   : vf_load(at->y + v * VF);
+}
+
+INLINE void term(const struct form f, const int k, struct cursor *at, vf acc[GEMM_MR][GEMM_NV])
+{
+    vf b[GEMM_NV];
+    UNROLL for (int v = 0; v < f.nv; v++)
     {
-        vf b[GEMM_NV];
-        UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(y + v * VF);
-        UNROLL for (int i = 0; i < mr; i++)
+        b[v] = load_y(f, at, v);
+        if (f.keep) {
+            __builtin_prefetch(at->y + AHEAD * at->yk + v * VF);
+            vf_store(at->keep + v * VF, b[v]);
+        }
+    }
+    UNROLL for (int i = 0; i < f.mr; i++)
+    {
+        const vf a = vf_set(f.by_rows ? at->x[i / GROUP][(size_t)(i % GROUP) * at->row + (size_t)k]
+                                      : at->x[0][i]);
+        UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_fma(a, b[v], acc[i][v]);
+    }
+    at->y += at->yk;
+    opaque(&at->y);
+    if (f.keep)
+        at->keep += GEMM_NR;
+    if (!f.by_rows) {
+        at->x[0] += at->xk;
+        opaque(&at->x[0]);
+    }
+}
+
+/* n terms, after which X's pointers are moved. */
+INLINE void terms(const struct form f, const int n, struct cursor *at, vf acc[GEMM_MR][GEMM_NV])
+{
+    UNROLL for (int k = 0; k < n; k++) term(f, k, at, acc);
+    if (f.by_rows) {
+        UNROLL for (int g = 0; g * GROUP < f.mr; g++)
         {
-            const float *x = by_rows ? at->x[i / GROUP] + (size_t)(i % GROUP) * row + k
-                                     : at->x[0] + (size_t)k * xk + i;
-            const vf a = vf_set(*x);
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_fma(a, b[v], acc[i][v]);
+            at->x[g] += n;
+            opaque(&at->x[g]);
         }
     }
 }
 
-static inline __attribute__((always_inline)) void tile(const int mr, const int nv,
-                                                       const bool by_rows, int cols, int kc,
-                                                       struct gemm_x x, struct gemm_y y, float *c,
-                                                       size_t ldc, bool add)
+INLINE void store_row(const int nv, const vf *acc, float *c, size_t last, bool add)
 {
-    enum { STEP = 4 };
+    UNROLL for (int v = 0; v < nv; v++, c += VF)
+    {
+        vf s = acc[v];
+        if (v < nv - 1 || last == VF) {
+            if (add)
+                s = vf_load(c) + s;
+            vf_store(c, s);
+        } else {
+            if (add)
+                s = vf_load_n(c, last, 0.0f) + s;
+            vf_store_n(c, s, last);
+        }
+    }
+}
+
+INLINE void tile(const struct form f, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c,
+                 size_t ldc, bool add)
+{
     vf acc[GEMM_MR][GEMM_NV];
-    struct cursor at = {.y = y.at};
-    UNROLL for (int i = 0; i < mr; i++)
+    struct cursor at = {.y = y.at, .keep = y.keep, .row = x.row, .xk = x.k, .yk = y.k};
+    at.last = (size_t)(cols - (f.nv - 1) * VF);
+    const float *to = c;
+    UNROLL for (int i = 0; i < f.mr; i++, to += ldc)
     {
-        UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_set(0.0f);
-        __builtin_prefetch(c + (size_t)i * ldc, 1);
+        UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_set(0.0f);
+        opaque(&to);
+        __builtin_prefetch(to, 1);
+        __builtin_prefetch(to + f.nv * VF - 1, 1);
     }
-    const int groups = by_rows ? (mr + GROUP - 1) / GROUP : 1;
-    UNROLL for (int g = 0; g < groups; g++) { at.x[g] = x.at + (size_t)(g * GROUP) * x.row; }
-    int k = 0;
-    for (; k + STEP <= kc; k += STEP) {
-        terms(mr, nv, by_rows, STEP, &at, x.row, x.k, y.k, acc);
-        UNROLL for (int g = 0; g < groups; g++)
-        {
-            at.x[g] += STEP * x.k;
-            opaque(&at.x[g]);
-        }
-        at.y += STEP * y.k;
-    }
-    for (; k < kc; k++) {
-        terms(mr, nv, by_rows, 1, &at, x.row, x.k, y.k, acc);
-        UNROLL for (int g = 0; g < groups; g++)
-        {
-            at.x[g] += x.k;
-            opaque(&at.x[g]);
-        }
-        at.y += y.k;
-    }
-    const size_t last = (size_t)(cols - (nv - 1) * VF);
-    UNROLL for (int i = 0; i < mr; i++)
+    UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
-        float *to = c + (size_t)i * ldc;
-        UNROLL for (int v = 0; v < nv; v++, to += VF)
-        {
-            vf s = acc[i][v];
-            if (v < nv - 1 || last == VF) {
-                if (add)
-                    s = vf_load(to) + s;
-                vf_store(to, s);
-            } else {
-                if (add)
-                    s = vf_load_n(to, last, 0.0f) + s;
-                vf_store_n(to, s, last);
-            }
-        }
+        at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
+        opaque(&at.x[g]);
+    }
+    int k = kc;
+    for (; k >= STEP; k -= STEP)
+        terms(f, STEP, &at, acc);
+    for (; k > 0; k--)
+        terms(f, 1, &at, acc);
+    UNROLL for (int i = 0; i < f.mr; i++)
+    {
+        store_row(f.nv, acc[i], c, at.last, add);
+        c += ldc;
     }
 }
 
@@ -101,21 +135,24 @@ typedef void tile_fn(int cols, int kc, struct gemm_x x, struct gemm_y y, float *
                      bool add);
 
 /* clang-format off */
-#define TILE(mr, nv) \
-    static void rows_##mr##x##nv(int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc, bool add) \
-    { tile(mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, true, cols, kc, x, y, c, ldc, add); } \
-    static void cols_##mr##x##nv(int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc, bool add) \
-    { tile(mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, false, cols, kc, x, y, c, ldc, add); }
+#define DEFINE(name, mr, nv, by_rows, keep) \
+    static void name##_##mr##x##nv(int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc, bool add) \
+    { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, by_rows, keep}, cols, kc, x, y, c, ldc, add); }
+#define WIDTHS(mr, nv) DEFINE(rows, mr, nv, true, false) DEFINE(cols, mr, nv, false, false) \
+                       DEFINE(rows_keep, mr, nv, true, true) DEFINE(cols_keep, mr, nv, false, true)
+#define HEIGHT(mr) WIDTHS(mr, 1) WIDTHS(mr, 2) WIDTHS(mr, 3)
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14)
-#define DEFINE(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3)
-HEIGHTS(DEFINE)
+HEIGHTS(HEIGHT)
 
-#define ENTRY(mr) {{rows_##mr##x1, rows_##mr##x2, rows_##mr##x3}, {cols_##mr##x1, cols_##mr##x2, cols_##mr##x3}},
-static tile_fn *const tiles[14][2][3] = { HEIGHTS(ENTRY) };
+/* Heights and widths that this instruction set has no registers for are never made. */
+#define PICK(name, mr, nv) (mr <= GEMM_MR && nv <= GEMM_NV ? name##_##mr##x##nv : NULL)
+#define ROW(name, mr) {PICK(name, mr, 1), PICK(name, mr, 2), PICK(name, mr, 3)}
+#define ENTRY(mr) {{ROW(rows, mr), ROW(cols, mr)}, {ROW(rows_keep, mr), ROW(cols_keep, mr)}},
+static tile_fn *const tiles[14][2][2][3] = { HEIGHTS(ENTRY) };
 /* clang-format on */
 
 void KN(gemm_tile)(int mr, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc,
                    bool add)
 {
-    tiles[mr - 1][x.k != 1][(cols + VF - 1) / VF - 1](cols, kc, x, y, c, ldc, add);
+    tiles[mr - 1][y.keep != NULL][x.k != 1][(cols + VF - 1) / VF - 1](cols, kc, x, y, c, ldc, add);
 }
