@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "train/run.h"
 
 enum { STORE_SCHEMA = 1, STORE_FLUSH_S = 30 };
@@ -48,7 +49,9 @@ const char *store_note(
 
 /* ------------------------------------------------------------------ writing */
 
-struct store_session; /* one call of the program; records argv, machine, environment, build */
+/* One call of the program: records its command line (the process's own, as argv may have been
+ * parsed already; argc and argv serve where /proc does not), machine, environment and build. */
+struct store_session;
 
 __attribute__((warn_unused_result)) struct store_session *
 store_session_begin(struct store *s, int argc, char **argv, struct err *err);
@@ -115,5 +118,46 @@ struct store_query {
 int store_rows(struct store *s, const struct store_query *q, struct store_row **rows,
                struct err *err);
 bool store_row(struct store *s, int64_t id, struct store_row *row, struct err *err);
+
+/* ------------------------------------------------- everything known of one run */
+
+/* After an epoch; train and test are the plugin's quality. NAN where not measured. */
+struct store_point {
+    int epoch;
+    long long step, items;
+    double time_s, train_s, eval_s, rate;
+    double train_loss, test_loss, train, test;
+};
+
+/* Each gives a malloc'ed array and its length, or -1 and *err. */
+int store_curve(struct store *s, int64_t id, struct store_point **points, struct err *err);
+int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct err *err);
+
+/* Raw step times in ms, in the order in which they were taken. */
+struct store_step {
+    int epoch;
+    bool warm; /* warm-up: not counted in medians */
+    double ms;
+};
+int store_steps(struct store *s, int64_t id, struct store_step **steps, struct err *err);
+
+/* Facts for people, in order: {"machine", "cpu", "AMD EPYC"}. What is unknown is left out. */
+struct store_fact {
+    const char *group; /* "run", "data", "machine", "environment", "build", "memory", "config" */
+    char key[32];
+    char *value;
+};
+int store_facts(struct store *s, int64_t id, struct store_fact **facts, struct err *err);
+void store_facts_free(struct store_fact *facts, int count);
+const char *store_fact(const struct store_fact *facts, int count, const char *group,
+                       const char *key); /* "" if none */
+
+/* ------------------------------------------------------------------- upkeep */
+
+/* Reads every page, index and reference. `said` gets what was counted, for people. False and
+ * *err with the first damage found when something is wrong. */
+bool store_check(struct store *s, struct text *said, struct err *err);
+bool store_vacuum(struct store *s, struct err *err);
+int store_schema(struct store *s); /* number found in the file */
 
 #endif
