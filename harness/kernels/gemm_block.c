@@ -4,8 +4,7 @@
 /* One thread's scratch. A result tile waits in `tile` when more is to be done to
  * it than to store it, and in `turned` when C is transposed. */
 struct room {
-    _Alignas(64) float tile[GEMM_MR * GEMM_NR], turned[GEMM_NR * 16], x[GEMM_MR * GEMM_KC_PITCH],
-        y[];
+    _Alignas(64) float tile[GEMM_MR * GEMM_NR], turned[GEMM_NR * 16], x[GEMM_X_ROOM], y[];
 };
 
 size_t KN(gemm_block_work)(int K, int cols)
@@ -73,22 +72,29 @@ static struct gemm_y panel_of_y(const struct gemm_block *b, int j, int cols, int
     return y;
 }
 
-/* Rows are cut into equal tiles: 128 is ten tiles of 13 or 12 rows, not nine of 14 and a rest. */
+/* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */
+static int tile_start(int i0, int rows, int t, int tiles)
+{
+    return i0 + (int)((int64_t)rows * t / tiles);
+}
+
 static void rows_of_block(const struct gemm_block *b, struct room *room, int i0, int i1, int j0,
                           int j1, int k, int kc)
 {
-    const int rows = i1 - i0, tiles = (rows + GEMM_MR - 1) / GEMM_MR;
+    const int rows = i1 - i0, tiles = (rows + GEMM_MR - 1) / GEMM_MR,
+              panels = (j1 - j0 + GEMM_NR - 1) / GEMM_NR;
     struct gemm_y ys[GEMM_PANELS];
     for (int t = 0; t < tiles; t++) {
-        const int i = i0 + (int)((int64_t)rows * t / tiles),
-                  to = i0 + (int)((int64_t)rows * (t + 1) / tiles);
-        const struct gemm_x x = b->x(b, i, to - i, k, kc, room->x);
-        for (int j = j0, p = 0; j < j1; j += GEMM_NR, p++) {
-            const int cols = j1 - j < GEMM_NR ? j1 - j : GEMM_NR;
+        const int i = tile_start(i0, rows, t, tiles), next = tile_start(i0, rows, t + 1, tiles);
+        const struct gemm_x x = b->x(b, i, next - i, k, kc, room->x);
+        for (int p = 0; p < panels; p++) {
+            const int j = j0 + p * GEMM_NR, cols = j1 - j < GEMM_NR ? j1 - j : GEMM_NR;
             if (t == 0)
                 ys[p] = panel_of_y(b, j, cols, k, kc, tiles,
                                    room->y + (size_t)p * GEMM_NR * (size_t)kc);
-            one_tile(b, room, i, to - i, j, cols, k, kc, x, ys[p]);
+            if (b->fetch_x && t + 1 < tiles)
+                b->fetch_x(b, next, tile_start(i0, rows, t + 2, tiles) - next, k, kc, p, panels);
+            one_tile(b, room, i, next - i, j, cols, k, kc, x, ys[p]);
             if (ys[p].keep)
                 ys[p] = (struct gemm_y){ys[p].keep, GEMM_NR, NULL};
         }

@@ -30,7 +30,9 @@ enum {
     GEMM_NR = GEMM_NV * VF,
     GEMM_KC = 512,                /* a panel of X stays in L1 */
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
-    GEMM_PANELS = 64              /* of Y, at most, in a block */
+    GEMM_MR_PITCH = (GEMM_MR + VF - 1) / VF * VF, /* the same if it is contiguous along i */
+    GEMM_X_ROOM = GEMM_MR_PITCH * GEMM_KC_PITCH,
+    GEMM_PANELS = 64 /* of Y, at most, in a block */
 };
 
 /* X[i][k] is at[i * row + k * k]; one of the two strides is 1. */
@@ -50,13 +52,16 @@ struct gemm_y {
 
 /* One product and where its operands come from.
  * x(b, i, n, k, kc, room)  rows [i, i+n), n <= GEMM_MR, terms [k, k+kc), kc <= GEMM_KC: points into
- *                          the operand, or fills room [GEMM_MR][GEMM_KC_PITCH] and points there.
- * y(b, j, n, k, kc, room)  the same for columns [j, j+n), n <= GEMM_NR; room is [kc][GEMM_NR] */
+ *                          the operand, or fills room (GEMM_X_ROOM floats) and points there.
+ * y(b, j, n, k, kc, room)  the same for columns [j, j+n), n <= GEMM_NR; room is [kc][GEMM_NR]
+ * fetch_x(…, part, parts)  NULL, or asks the caches for that part of the panel of X that x() will
+ * be asked for next */
 struct gemm_block {
     int K;
     const void *of_x, *of_y;
     struct gemm_x (*x)(const struct gemm_block *b, int i, int n, int k, int kc, float *room);
     struct gemm_y (*y)(const struct gemm_block *b, int j, int n, int k, int kc, float *room);
+    void (*fetch_x)(const struct gemm_block *b, int i, int n, int k, int kc, int part, int parts);
     float *c;
     size_t ldc;
     bool transposed; /* element (i, j) of C is c[j * ldc + i]; the epilogue counts rows and columns
