@@ -59,10 +59,9 @@ static bool connected(const struct kn_conv *c, int o, int ch)
 
 size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
 {
-    (void)threads;
     if (!c->lanes)
         return 0;
-    return pass == CONV_GRAD_WEIGHT ? KN(conv_lanes_grad_work)(c) : KN(conv_lanes_work)(c);
+    return pass == CONV_GRAD_WEIGHT ? KN(conv_lanes_grad_work)(c, threads) : KN(conv_lanes_work)(c);
 }
 
 static float forward(const struct kn_conv *c, const float *x, const float *w, int n, int o, int i,

@@ -9,8 +9,8 @@
  * itself, the same pixel of several blocks of images. So no tap outside the image
  * is ever multiplied, and there is neither padding nor a test in the inner loop.
  *
- * A sum runs over (tap row, tap column, channel), ascending, from the bias on;
- * neither tiles nor threads change that order. */
+ * A sum runs over (tap row, tap column, channel), ascending; neither tiles nor
+ * threads change that order. */
 #include "kernels/conv_parts.h"
 
 enum {
@@ -26,22 +26,22 @@ struct pass {
     int blocks, SC, TC; /* of 16 images; channels of source and target */
     ptrdiff_t wu, wv;   /* from tap to tap in the weights, */
     ptrdiff_t wk, wp;   /* from source channel, target channel to the next */
-    const float *source, *w, *bias;
+    const float *source, *w;
     float *target;
-    const struct kn_epilogue *e; /* NULL when the bias is all there is */
+    struct finish finish;
 };
 
 struct tile {
     const float *x[MAX_PIXELS]; /* the first tap's source */
     float *y[MAX_PIXELS];
-    const float *w, *bias;
-    int nu, nv, nk; /* taps down, across, source channels */
+    const float *w, *bias; /* bias may be NULL */
+    int nu, nv, nk;        /* taps down, across, source channels */
     ptrdiff_t xu, xv, wu, wv, wk, wp;
 };
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Stores sums and not their epilogue: y is where the caller wants to see them. */
+/* Stores sums with their bias but no more of the epilogue. */
 INLINE void sum_tile(const struct tile *a, int pixels, int outputs, ptrdiff_t wk, ptrdiff_t wp)
 {
     vf sum[MAX_PIXELS][OUTPUTS];
@@ -51,7 +51,7 @@ INLINE void sum_tile(const struct tile *a, int pixels, int outputs, ptrdiff_t wk
         x[t] = a->x[t];
 #pragma GCC unroll 8
         for (int p = 0; p < outputs; p++)
-            sum[t][p] = a->bias ? vf_set(a->bias[p]) : vf_set(0);
+            sum[t][p] = vf_set(0);
     }
     for (int u = 0; u < a->nu; u++)
         for (int v = 0; v < a->nv; v++) {
@@ -73,10 +73,12 @@ INLINE void sum_tile(const struct tile *a, int pixels, int outputs, ptrdiff_t wk
             }
         }
 #pragma GCC unroll 8
-    for (int t = 0; t < pixels; t++)
+    for (int p = 0; p < outputs; p++) {
+        const vf bias = vf_set(a->bias ? a->bias[p] : 0);
 #pragma GCC unroll 8
-        for (int p = 0; p < outputs; p++)
-            vf_store(a->y[t] + p * KN_LANES, sum[t][p]);
+        for (int t = 0; t < pixels; t++)
+            vf_store(a->y[t] + p * KN_LANES, sum[t][p] + bias);
+    }
 }
 
 /* Forward weights lie [target][taps, source channel], backward ones
@@ -128,8 +130,8 @@ static void place_pixels(const struct pass *p, const struct run *r, int first, i
                          struct tile *a, size_t offset[])
 {
     const int advance = p->cols.backward ? 1 : p->cols.stride;
+    int col = first % r->cols, half = first / r->cols;
     for (int t = 0; t < pixels; t++) {
-        const int col = (first + t) % r->cols, half = (first + t) / r->cols;
         const int block = r->block + half / HALVES, lane = half % HALVES * VF;
         const ptrdiff_t from =
             ((ptrdiff_t)block * p->rows.sources + r->u.source) * p->cols.sources + r->v.source +
@@ -138,17 +140,24 @@ static void place_pixels(const struct pass *p, const struct run *r, int first, i
             ((ptrdiff_t)block * p->rows.targets + r->row) * p->cols.targets + r->col + col;
         a->x[t] = p->source + from * p->SC * KN_LANES + lane;
         offset[t] = (size_t)(to * p->TC * KN_LANES + lane);
+        if (++col == r->cols)
+            col = 0, half++;
     }
 }
 
 static void finish_tile(const struct pass *p, const struct tile *a, const size_t offset[],
                         int pixels, int panel, int outputs)
 {
+    const struct finish *f = &p->finish;
     for (int t = 0; t < pixels; t++)
         for (int o = 0; o < outputs; o++) {
             const size_t at = offset[t] + (size_t)(panel + o) * KN_LANES;
-            const vf sum = vf_load(a->y[t] + o * KN_LANES);
-            vf_store(p->target + at, conv_finish(p->e, sum, p->target, at));
+            vf v = vf_load(a->y[t] + o * KN_LANES);
+            if (f->e.accumulate)
+                v = v + vf_load(p->target + at);
+            if (f->e.accumulate && f->e.bias)
+                v = v + vf_set(f->e.bias[panel + o]);
+            vf_store(p->target + at, finish_vector(f, v, at));
         }
 }
 
@@ -163,11 +172,11 @@ static void run_tile(const struct pass *p, const struct run *r, const struct sha
          panel += OUTPUTS) {
         const int outputs = least(OUTPUTS, p->TC - panel);
         for (int t = 0; t < pixels; t++)
-            a->y[t] = p->e ? sums[t] : p->target + offset[t] + panel * KN_LANES;
+            a->y[t] = p->finish.plain ? p->target + offset[t] + panel * KN_LANES : sums[t];
         a->w = w + panel * p->wp;
-        a->bias = p->bias ? p->bias + panel : NULL;
+        a->bias = p->finish.e.bias && !p->finish.e.accumulate ? p->finish.e.bias + panel : NULL;
         tile_fns[p->rows.backward][pixels - 1][outputs - 1](a);
-        if (p->e)
+        if (!p->finish.plain)
             finish_tile(p, a, offset, pixels, panel, outputs);
     }
 }
@@ -270,8 +279,7 @@ void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue 
         .source = source,
         .target = target,
         .w = masked(c, crew, w, work),
-        .bias = e ? e->bias : NULL,
-        .e = conv_is_plain(e) ? NULL : e,
+        .finish = finish_of(e),
     };
     run_pass(&p, crew);
 }

@@ -234,8 +234,60 @@ static struct grad plan(const struct kn_conv *c)
     return g;
 }
 
-size_t KN(conv_lanes_grad_work)(const struct kn_conv *c)
+/* A kernel as large as the image makes one pixel: dw [O][K] = dy^T x over N images,
+ * a matrix product of so few terms that adding up the lanes would cost more than it. */
+static bool is_product(const struct kn_conv *c)
 {
+    return c->OH == 1 && c->OW == 1 && c->KH == c->H && c->KW == c->W && !c->mask;
+}
+
+static struct kn_gemm product(const struct kn_conv *c, float *x, float *dy, float *dw)
+{
+    const size_t O = (size_t)c->O, K = (size_t)c->H * (size_t)c->W * (size_t)c->C;
+    return (struct kn_gemm){.M = c->O,
+                            .N = (int)K,
+                            .K = c->N,
+                            .ta = true,
+                            .a = dy,
+                            .lda = O,
+                            .b = x,
+                            .ldb = K,
+                            .c = dw,
+                            .ldc = K};
+}
+
+/* Floats of n images of `size` floats, up to the next cache line. */
+static size_t images(int n, size_t size) { return ((size_t)n * size + 15) / 16 * 16; }
+
+/* y [N][size] = x [N/16][size][16] */
+static void leave_lanes(int N, size_t size, const struct crew *crew, const float *x, float *y)
+{
+    size_t from, to;
+    crew_share(crew, size, KN_LANES, &from, &to);
+    for (size_t n = 0; n < (size_t)N; n += KN_LANES)
+        KN(transpose_f32)
+    (to - from, KN_LANES, x + n * size + from * KN_LANES, KN_LANES, y + n * size + from, size);
+}
+
+static void run_product(const struct kn_conv *c, const struct crew *crew, const float *x,
+                        const float *dy, float *dw, float *work)
+{
+    const size_t O = (size_t)c->O, K = (size_t)c->H * (size_t)c->W * (size_t)c->C;
+    float *const flat_dy = work + images(c->N, K), *const rest = flat_dy + images(c->N, O);
+    leave_lanes(c->N, K, crew, x, work);
+    leave_lanes(c->N, O, crew, dy, flat_dy);
+    crew_wait(crew);
+    const struct kn_gemm g = product(c, work, flat_dy, dw);
+    KN(gemm_f32)(&g, crew, rest);
+}
+
+size_t KN(conv_lanes_grad_work)(const struct kn_conv *c, int threads)
+{
+    if (is_product(c)) {
+        const struct kn_gemm g = product(c, NULL, NULL, NULL);
+        const size_t x = images(c->N, (size_t)g.N), dy = images(c->N, (size_t)g.M);
+        return (x + dy) * sizeof(float) + KN(gemm_work_f32)(&g, threads);
+    }
     const struct grad g = plan(c);
     return sweep(&g, COUNT, 0, 0, 0) * OUTPUTS * SOURCES * VF * sizeof(float);
 }
@@ -243,6 +295,10 @@ size_t KN(conv_lanes_grad_work)(const struct kn_conv *c)
 void KN(conv_lanes_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
                                 const float *dy, float *dw, float *work)
 {
+    if (is_product(c)) {
+        run_product(c, crew, x, dy, dw, work);
+        return;
+    }
     struct grad g = plan(c);
     g.x = x, g.dy = dy, g.dw = dw, g.sums = work;
     size_t from, to;

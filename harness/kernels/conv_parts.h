@@ -46,35 +46,49 @@ static inline struct span axis_span(const struct axis *a, int q)
     return (struct span){first, (high - first) / a->stride + 1, (z - first) / a->stride};
 }
 
-/* y = e(v) but for the bias, which the sums began with. `at` is the element's
- * place in the output, in residual and in y. */
-static inline vf conv_finish(const struct kn_epilogue *e, vf v, const float *out, size_t at)
+/* An epilogue with its constants worked out, once a call. */
+struct finish {
+    struct kn_epilogue e;
+    vf inner, outer, slope, bend; /* of tanh and its derivative, slope + bend y^2 */
+    bool plain;                   /* nothing to do but to add the bias */
+};
+
+static inline struct finish finish_of(const struct kn_epilogue *e)
 {
-    const vf inner = vf_set(e->inner != 0 ? e->inner : 1);
-    const vf outer = vf_set(e->outer != 0 ? e->outer : 1), one = vf_set(1);
-    if (e->accumulate)
-        v = v + vf_load(out + at);
-    if (e->residual)
-        v = v + vf_load(e->residual + at);
-    if (e->act == KN_ACT_RELU)
-        v = vf_max(vf_set(0), v); /* data second: NaN stays NaN */
-    else if (e->act == KN_ACT_TANH)
-        v = outer * vf_tanh(inner * v);
-    else if (e->act == KN_ACT_SIGMOID)
-        v = vf_sigmoid(v);
-    if (e->grad == KN_ACT_NONE)
-        return v;
-    const vf y = vf_load(e->y + at);
-    if (e->grad == KN_ACT_RELU)
-        return vf_select(vf_less(vf_set(0), y), v, y * vf_set(0)); /* 0, or y's NaN */
-    if (e->grad == KN_ACT_TANH)
-        return v * (inner * (outer - y * y / outer));
-    return v * (y * (one - y));
+    static const struct kn_epilogue none;
+    struct finish f = {.e = e ? *e : none};
+    e = &f.e;
+    const float inner = e->inner != 0 ? e->inner : 1, outer = e->outer != 0 ? e->outer : 1;
+    f.inner = vf_set(inner);
+    f.outer = vf_set(outer);
+    f.slope = vf_set(inner * outer);
+    f.bend = vf_set(-inner / outer);
+    f.plain = !(e->accumulate || e->residual || e->act || e->grad);
+    return f;
 }
 
-static inline bool conv_is_plain(const struct kn_epilogue *e)
+/* e(v) for elements that lie at out[at], in residual and y likewise; their bias has
+ * been seen to. The expressions are those of tanh_f32.c and elementwise_f32.c, so
+ * that a fused layer has the bits of an unfused one. */
+static inline vf finish_vector(const struct finish *f, vf v, size_t at)
 {
-    return !e || !(e->accumulate || e->residual || e->act || e->grad);
+    const vf zero = vf_set(0), one = vf_set(1);
+    if (f->e.residual)
+        v = v + vf_load(f->e.residual + at);
+    if (f->e.act == KN_ACT_RELU)
+        v = vf_max(zero, v); /* data second: NaN stays NaN */
+    else if (f->e.act == KN_ACT_TANH)
+        v = f->outer * vf_tanh(f->inner * v);
+    else if (f->e.act == KN_ACT_SIGMOID)
+        v = vf_sigmoid(v);
+    if (f->e.grad == KN_ACT_NONE)
+        return v;
+    const vf y = vf_load(f->e.y + at);
+    if (f->e.grad == KN_ACT_RELU)
+        return v * vf_select(vf_less(zero, y), one, y * zero);
+    if (f->e.grad == KN_ACT_TANH)
+        return v * vf_fma(y * y, f->bend, f->slope);
+    return v * y * (one - y);
 }
 
 /* conv_lanes_f32.c, conv_lanes_grad_f32.c */
@@ -82,7 +96,7 @@ size_t KN(conv_lanes_work)(const struct kn_conv *c);
 void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue *e,
                     const struct crew *crew, const float *source, const float *w, float *target,
                     float *work);
-size_t KN(conv_lanes_grad_work)(const struct kn_conv *c);
+size_t KN(conv_lanes_grad_work)(const struct kn_conv *c, int threads);
 void KN(conv_lanes_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
                                 const float *dy, float *dw, float *work);
 
