@@ -77,6 +77,8 @@ nn_value nn_reshape_(nn_value x, struct nn_shape s, const char *at)
     const int rank = shape_rank(&s);
     char a[64], b[64];
     shape_text(from, g->batch, a);
+    if (node_of(x)->type == NN_I32 && rank > 2)
+        return graph_fail(g, at, "reshape", "integers have at most rank 3, wanted %d", rank + 1);
     if (rank == NN_MAX_RANK)
         return graph_fail(g, at, "reshape", "rank %d without the batch; %d is the limit", rank,
                           NN_MAX_RANK - 1);
