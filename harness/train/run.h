@@ -18,22 +18,22 @@ enum { RUN_METRICS = 8, RUN_NAME = 64, RUN_TEXT = 512 };
 
 /* What to run. Numbers below 0 and NULL strings mean "as the recipe says". */
 struct run_spec {
-    const char *plugin_path;   /* the .so */
-    const char *plugin;        /* "lenet5" */
-    const char *variant;       /* "modern"; NULL: the first */
-    const char *data;          /* NULL: default set; a set's name; or a folder */
-    const char *isa;           /* NULL: best */
-    const char *init;          /* NULL, or a safetensors file of initial parameters */
-    const char *dump;          /* NULL, or the safetensors file that `bench dump` writes: one step, then end */
+    const char *plugin_path; /* the .so */
+    const char *plugin;      /* "lenet5" */
+    const char *variant;     /* "modern"; NULL: the first */
+    const char *data;        /* NULL: default set; a set's name; or a folder */
+    const char *isa;         /* NULL: best */
+    const char *init;        /* NULL, or a safetensors file of initial parameters */
+    const char *dump;        /* NULL, or the file that `bench dump` writes: one step, then end */
     int epochs, batch, threads;
-    double rate;               /* peak learning rate */
-    double to_accuracy;        /* %, stop when the first metric reaches it */
-    double time_budget;        /* s of training, evaluation included */
-    long long max_steps;       /* stop after so many steps */
-    int64_t seed;              /* >= 0 */
-    bool profile;              /* per-op times */
+    double rate;         /* peak learning rate */
+    double to_accuracy;  /* %, stop when the first metric reaches it */
+    double time_budget;  /* s of training, evaluation included */
+    long long max_steps; /* stop after so many steps */
+    int64_t seed;        /* >= 0 */
+    bool profile;        /* per-op times */
     bool no_fuse, no_lanes;
-    bool dry_run;              /* build, plan, report run_plan, end */
+    bool dry_run; /* build, plan, report run_plan, end */
 };
 
 struct run_metric {
@@ -49,56 +49,65 @@ struct run_plan {
     size_t train_items, test_items;
     int batch, threads, epochs;
     int64_t seed;
-    double params, macs;                      /* macs: one sample, forward */
-    double flops_step, bytes_step;            /* one training step, analytic */
+    double params, macs;           /* macs: one sample, forward */
+    double flops_step, bytes_step; /* one training step, analytic */
     size_t peak_bytes, activation_bytes, parameter_bytes;
     long long steps_per_epoch;
-    char config[2048];                        /* canonical JSON of every setting that changes a number */
-    double published_metric;                  /* NAN: none */
+    char config[2048];       /* canonical JSON of every setting that changes a number */
+    double published_metric; /* NAN: none */
     char published_name[RUN_NAME], published_dataset[RUN_NAME], published_source[128];
 };
 
 /* Several times a second while training, if somebody looks. */
 struct run_progress {
-    int epoch;                                /* from 0 */
-    long long step;                           /* done so far, over all epochs */
+    int epoch;                                   /* from 0 */
+    long long step;                              /* done so far, over all epochs */
     double loss, accuracy, samples_per_s, eta_s; /* smoothed; NAN where unknown */
 };
 
 /* After each epoch and its evaluation. */
 struct run_epoch {
-    int epoch;                                /* from 1: epochs completed */
-    long long step, items;                    /* totals */
-    double time_s, train_s, eval_s;           /* since training began; this epoch's parts */
+    int epoch;                      /* from 1: epochs completed */
+    long long step, items;          /* totals */
+    double time_s, train_s, eval_s; /* since training began; this epoch's parts */
     double rate, train_loss, test_loss;
     int metrics;
     struct run_metric train[RUN_METRICS], test[RUN_METRICS];
-    const double *step_ns;                    /* this epoch's raw step times; borrowed for the call */
+    const double *step_ns; /* this epoch's raw step times; borrowed for the call */
     size_t steps;
-    size_t warm;                              /* how many of them, at the front, are warm-up */
+    size_t warm; /* how many of them, at the front, are warm-up */
 };
 
 /* One row per op, with run_spec.profile. */
 struct run_layer {
     char row[RUN_NAME], op[RUN_NAME], shape[RUN_NAME], kernel[RUN_NAME], at[128];
-    int pass;                                 /* 0 forward, 1 backward, 2 update, 3 feed */
-    double macs, flops, bytes, ns;            /* of one step; ns: mean */
+    int pass;                      /* 0 forward, 1 backward, 2 update, 3 feed */
+    double macs, flops, bytes, ns; /* of one step; ns: mean */
 };
 
-enum run_status { RUN_OK, RUN_FAILED, RUN_CRASHED, RUN_TIMEOUT, RUN_OOM, RUN_REFUSED, RUN_INTERRUPTED };
+enum run_status {
+    RUN_OK,
+    RUN_FAILED,
+    RUN_CRASHED,
+    RUN_TIMEOUT,
+    RUN_OOM,
+    RUN_REFUSED,
+    RUN_INTERRUPTED
+};
 extern const char *const run_status_name[]; /* "ok", "failed", "crashed", … as the store has them */
 
 struct run_end {
-    int status;                               /* enum run_status */
-    char reason[RUN_TEXT];                    /* why not ok; or "reached 90 %", "time budget", "" */
-    bool target_missed;                       /* --to-accuracy was asked for and not reached */
+    int status;            /* enum run_status */
+    char reason[RUN_TEXT]; /* why not ok; or "reached 90 %", "time budget", "" */
+    bool target_missed;    /* --to-accuracy was asked for and not reached */
     int signal, exit_code;
     long long steps;
-    double step_ms_median, step_ms_mad, step_ms_min, samples_per_s; /* warm steps only; NAN if none */
-    double train_loss, time_s;                /* of the last epoch; whole training */
+    double step_ms_median, step_ms_mad, step_ms_min; /* warm steps only; NAN if none */
+    double samples_per_s;                            /* by that median */
+    double train_loss, time_s;                       /* of the last epoch; whole training */
     int metrics;
     struct run_metric last[RUN_METRICS], best[RUN_METRICS];
-    double harness_s;                         /* wall time of the worker that was not in steps or evaluation */
+    double harness_s; /* wall time of the worker that was not in steps or evaluation */
     long long peak_rss_bytes, involuntary_switches, major_faults;
 };
 

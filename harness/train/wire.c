@@ -12,7 +12,7 @@
 #include "train/run.h"
 
 _Static_assert(sizeof(long long) == sizeof(int64_t) && sizeof(size_t) == sizeof(int64_t),
-              "WIRE_INT64 stands for all three");
+               "WIRE_INT64 stands for all three");
 
 /* clang-format off */
 #define F(kind, type, field)  {#field, kind, offsetof(struct type, field), sizeof(((struct type *)0)->field)}

@@ -1,0 +1,342 @@
+/* loop.c — see loop.h. */
+#define _GNU_SOURCE
+#include "train/loop.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "train/dump.h"
+#include "train/steady.h"
+#include "train/trainer.h"
+
+volatile sig_atomic_t loop_stop;
+
+static const int64_t progress_ns = 200000000; /* between two frames of progress */
+enum { PROFILE_AFTER = 10 };                  /* steps, when there are enough */
+
+struct loop {
+    const struct run_spec *spec;
+    const struct run_sink *sink;
+    struct trainer t;
+    struct run_end end;
+    int64_t born, began, told; /* the worker's start, training's start, last progress; ns */
+    double steps_ns, eval_ns;
+    double *ns; /* of every step so far */
+    size_t room;
+    int epoch; /* being trained, from 0 */
+    double smooth_loss, smooth_metric;
+    long long profiled; /* steps before per-op timing began; -1: not yet */
+    bool stop;          /* the reason is in `end` */
+};
+
+static double seconds(int64_t ns) { return (double)ns * 1e-9; }
+
+/* ------------------------------------------------------------------- progress */
+
+static double smoothed(double old, double new)
+{
+    return isnan(old) ? new : 0.98 * old + 0.02 * new;
+}
+
+static double eta(const struct loop *l, int64_t now)
+{
+    const double done = (double)l->t.steps, all = (double)l->t.steps_all;
+    const double spent = seconds(now - l->began);
+    const double left = done > 0 ? spent * (all - done) / done : (double)NAN;
+    const double budget = l->spec->time_budget - spent;
+    return l->spec->time_budget > 0 ? fmin(left, fmax(budget, 0)) : left;
+}
+
+static void tell_progress(struct loop *l, int64_t now)
+{
+    l->told = now;
+    const struct run_progress p = {
+        .epoch = l->epoch,
+        .step = l->t.steps,
+        .loss = l->smooth_loss,
+        .accuracy = l->smooth_metric,
+        .samples_per_s = (double)l->t.plan.batch * (double)l->t.steps / (l->steps_ns * 1e-9),
+        .eta_s = eta(l, now),
+    };
+    if (l->sink->progress)
+        l->sink->progress(l->sink->arg, &p);
+}
+
+/* -------------------------------------------------------------------- stopping */
+
+__attribute__((format(printf, 3, 4))) static void stop(struct loop *l, int status, const char *fmt,
+                                                       ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(l->end.reason, sizeof l->end.reason, fmt, ap);
+    va_end(ap);
+    l->end.status = status;
+    l->stop = true;
+}
+
+/* Behind each step and each batch of an evaluation. */
+static void look_around(struct loop *l, int64_t now)
+{
+    if (loop_stop)
+        stop(l, RUN_INTERRUPTED, "interrupted");
+    else if (l->spec->time_budget > 0 && seconds(now - l->began) >= l->spec->time_budget)
+        stop(l, RUN_OK, "time budget of %g s", l->spec->time_budget);
+    if (now - l->told >= progress_ns)
+        tell_progress(l, now);
+}
+
+static bool look_while_evaluating(void *arg)
+{
+    struct loop *l = arg;
+    const int64_t now = clock_ns();
+    if (now - l->told >= progress_ns)
+        tell_progress(l, now);
+    return !loop_stop;
+}
+
+/* --------------------------------------------------------------------- one epoch */
+
+/* Sums over the steps of an epoch. */
+struct sums {
+    double loss, metric[RUN_METRICS];
+    int metrics;
+};
+
+static void start_profile(struct loop *l)
+{
+    const long long after = l->t.steps_all > 2 * PROFILE_AFTER ? PROFILE_AFTER : 0;
+    if (l->spec->profile && l->profiled < 0 && l->t.steps >= after) {
+        l->profiled = l->t.steps;
+        program_time_steps(l->t.program, true);
+    }
+}
+
+static void step(struct loop *l, struct sums *sums)
+{
+    start_profile(l);
+    const int64_t before = clock_ns();
+    const bool finite = trainer_step(&l->t);
+    const int64_t after = clock_ns();
+    const struct program *p = l->t.program;
+    l->ns[l->t.steps - 1] = (double)(after - before);
+    l->steps_ns += (double)(after - before);
+    if (!finite) {
+        stop(l, RUN_FAILED, "step %lld: %s", l->t.steps, program_blame(l->t.program));
+        return;
+    }
+    sums->loss += (double)program_loss(p);
+    for (int i = 0; i < sums->metrics; i++)
+        sums->metric[i] += (double)program_metric(p, i);
+    l->smooth_loss = smoothed(l->smooth_loss, (double)program_loss(p));
+    if (sums->metrics)
+        l->smooth_metric = smoothed(l->smooth_metric, (double)program_metric(p, 0));
+    if (l->spec->max_steps > 0 && l->t.steps >= l->spec->max_steps)
+        stop(l, RUN_OK, "%lld steps", l->t.steps);
+    look_around(l, after);
+}
+
+static void train_epoch(struct loop *l, struct sums *sums)
+{
+    const size_t most = (size_t)(l->t.steps + l->t.plan.steps_per_epoch);
+    if (most > l->room) {
+        l->room = most * 2;
+        l->ns = xrealloc(l->ns, l->room * sizeof *l->ns);
+    }
+    while (sums->metrics < RUN_METRICS &&
+           program_tensor(l->t.program, TENSOR_METRIC, sums->metrics))
+        sums->metrics++;
+    feed_start(&l->t.feed, l->epoch);
+    do
+        step(l, sums);
+    while (!l->stop && feed_next(&l->t.feed, l->t.plan.batch));
+}
+
+/* Names of costs; everything else is better when larger. */
+static bool is_cost(const char *name)
+{
+    return strstr(name, "loss") || strstr(name, "error") || strstr(name, "perplexity");
+}
+
+static void keep_scores(struct run_end *end, const struct score *score)
+{
+    for (int i = 0; i < score->metrics; i++) {
+        const struct run_metric *new = &score->metric[i];
+        struct run_metric *best = &end->best[i];
+        const bool better =
+            is_cost(new->name) ? new->value < best->value : new->value > best->value;
+        if (!best->name[0] || better)
+            *best = *new;
+        end->last[i] = *new;
+    }
+    end->metrics = score->metrics;
+}
+
+/* Fills what the evaluation knows; false when it met a NaN or was interrupted. */
+static bool evaluate(struct loop *l, struct run_epoch *e)
+{
+    struct score score;
+    const int64_t before = clock_ns();
+    const bool finite = trainer_evaluate(&l->t, look_while_evaluating, l, &score);
+    const int64_t spent = clock_ns() - before;
+    l->eval_ns += (double)spent;
+    if (!finite) {
+        stop(l, RUN_FAILED, "evaluation after step %lld: %s", l->t.steps, program_blame(l->t.test));
+        return false;
+    }
+    if (loop_stop) {
+        stop(l, RUN_INTERRUPTED, "interrupted");
+        return false;
+    }
+    keep_scores(&l->end, &score);
+    e->eval_s = seconds(spent);
+    e->test_loss = score.loss;
+    e->metrics = score.metrics;
+    memcpy(e->test, score.metric, sizeof e->test);
+    return true;
+}
+
+/* One pass, or what stopping early leaves of it, and its evaluation. */
+static void run_epoch(struct loop *l)
+{
+    struct sums sums = {0};
+    const long long first = l->t.steps;
+    const int64_t before = clock_ns();
+    train_epoch(l, &sums);
+    struct run_epoch e = {
+        .epoch = l->epoch + 1,
+        .train_s = seconds(clock_ns() - before),
+        .rate = (double)l->t.optimizer.sgd.rate,
+    };
+    if (l->end.status != RUN_OK || !evaluate(l, &e))
+        return;
+    const size_t n = (size_t)(l->t.steps - first), warm = steady_warmup(l->ns, (size_t)l->t.steps);
+    e.step = l->t.steps;
+    e.items = l->t.steps * l->t.plan.batch;
+    e.time_s = seconds(clock_ns() - l->began);
+    e.train_loss = l->end.train_loss = sums.loss / (double)n;
+    for (int i = 0; i < sums.metrics; i++) {
+        e.train[i] = e.test[i];
+        e.train[i].value = sums.metric[i] / (double)n;
+    }
+    e.step_ns = l->ns + first;
+    e.steps = n;
+    e.warm = warm > (size_t)first ? warm - (size_t)first : 0;
+    e.warm = e.warm < n ? e.warm : n;
+    if (l->sink->epoch)
+        l->sink->epoch(l->sink->arg, &e);
+}
+
+static void check_target(struct loop *l)
+{
+    const double target = l->spec->to_accuracy;
+    if (target <= 0 || l->end.status != RUN_OK)
+        return;
+    l->end.target_missed = !(l->end.metrics > 0 && l->end.best[0].value >= target);
+    if (!l->end.target_missed)
+        stop(l, RUN_OK, "reached %g", target);
+}
+
+/* --------------------------------------------------------------------- the end */
+
+static void tell_layers(const struct loop *l)
+{
+    if (!l->sink->layer || l->profiled < 0 || l->t.steps <= l->profiled)
+        return;
+    int n;
+    const struct program_step *s = program_steps(l->t.program, &n);
+    for (int i = 0; i < n; i++) {
+        struct run_layer out = {
+            .pass = s[i].pass,
+            .macs = s[i].macs,
+            .flops = s[i].flops,
+            .bytes = s[i].bytes,
+            .ns = (double)s[i].ns / (double)(l->t.steps - l->profiled),
+        };
+        snprintf(out.row, sizeof out.row, "%s", s[i].row ? s[i].row : "");
+        snprintf(out.op, sizeof out.op, "%s", s[i].op ? s[i].op : "");
+        snprintf(out.shape, sizeof out.shape, "%s", s[i].shape);
+        snprintf(out.kernel, sizeof out.kernel, "%s", s[i].kernel ? s[i].kernel : "");
+        snprintf(out.at, sizeof out.at, "%s", s[i].at ? s[i].at : "");
+        l->sink->layer(l->sink->arg, &out);
+    }
+}
+
+static void sum_up(struct loop *l)
+{
+    struct run_end *e = &l->end;
+    const size_t n = (size_t)l->t.steps, warm = steady_warmup(l->ns, n);
+    const struct steady s = steady_of(l->ns + warm, n - warm);
+    e->steps = l->t.steps;
+    e->step_ms_median = s.median * 1e-6;
+    e->step_ms_mad = s.mad * 1e-6;
+    e->step_ms_min = s.min * 1e-6;
+    e->samples_per_s = (double)l->t.plan.batch / (s.median * 1e-9);
+    e->time_s = l->began ? seconds(clock_ns() - l->began) : 0;
+}
+
+static void train(struct loop *l, void (*say)(const char *what))
+{
+    if (say)
+        say("training");
+    l->began = l->told = clock_ns();
+    if (l->t.recipe.epochs == 0) { /* what the initial parameters are worth */
+        struct run_epoch e = {.rate = NAN, .train_loss = NAN};
+        if (evaluate(l, &e) && l->sink->epoch)
+            l->sink->epoch(l->sink->arg, &e);
+    }
+    for (; l->epoch < l->t.recipe.epochs && !l->stop; l->epoch++) {
+        run_epoch(l);
+        check_target(l);
+    }
+    sum_up(l);
+    tell_layers(l);
+}
+
+/* A refused plugin is not a failed run; both remember what the command line would exit with. */
+static void refuse(struct run_end *end, const struct err *err)
+{
+    end->status = err->status == EXIT_PLUGIN ? RUN_REFUSED : RUN_FAILED;
+    end->exit_code = err->status;
+    snprintf(end->reason, sizeof end->reason, "%.*s", RUN_TEXT - 1, err->text);
+}
+
+void loop_run(const struct run_spec *spec, const struct run_sink *sink,
+              void (*say)(const char *what))
+{
+    struct loop l = {
+        .spec = spec,
+        .sink = sink,
+        .end = {.step_ms_median = NAN,
+                .step_ms_mad = NAN,
+                .step_ms_min = NAN,
+                .samples_per_s = NAN,
+                .train_loss = NAN},
+        .born = clock_ns(),
+        .smooth_loss = NAN,
+        .smooth_metric = NAN,
+        .profiled = -1,
+    };
+    struct err err = {0};
+    bool fine = kn_init(spec->isa, &err) || err_status(&err, EXIT_USAGE, "%s", err.text);
+    fine = fine && trainer_open(&l.t, spec, 0, say, &err);
+    if (fine) {
+        if (sink->plan)
+            sink->plan(sink->arg, &l.t.plan);
+        if (spec->dump)
+            fine = dump_step(&l.t, spec->dump, &err);
+        else if (!spec->dry_run)
+            train(&l, say);
+        trainer_close(&l.t);
+    }
+    if (!fine)
+        refuse(&l.end, &err);
+    l.end.harness_s = seconds(clock_ns() - l.born) - (l.steps_ns + l.eval_ns) * 1e-9;
+    free(l.ns);
+    if (sink->end)
+        sink->end(sink->arg, &l.end);
+}

@@ -1,0 +1,89 @@
+/* optimizer.c — see optimizer.h. */
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+enum {
+    CHUNK = 4096, /* floats whose squares are summed together */
+    GRAIN = 1024, /* threads share no less; a multiple of every vector */
+};
+
+static size_t chunks(size_t count) { return (count + CHUNK - 1) / CHUNK; }
+
+void optimizer_init(struct optimizer *o, const struct nn_recipe *r, size_t count)
+{
+    const bool sgd = r->optimizer == NN_SGD;
+    *o = (struct optimizer){
+        .kind = r->optimizer,
+        .count = count,
+        .sgd = {0, r->momentum, r->weight_decay, 1, false},
+        .adam = {0, r->momentum, r->beta2, r->epsilon, r->weight_decay, 1, 1, 1,
+                 r->optimizer == NN_ADAMW},
+        .clip_norm = r->clip_norm,
+        .first = !sgd || r->momentum != 0 ? mem_map(count * sizeof(float)) : NULL,
+        .second = !sgd ? mem_map(count * sizeof(float)) : NULL,
+        .chunk = r->clip_norm > 0 ? xcalloc(chunks(count), sizeof(double)) : NULL,
+    };
+}
+
+void optimizer_release(struct optimizer *o)
+{
+    if (o->first)
+        mem_unmap(o->first, o->count * sizeof(float));
+    if (o->second)
+        mem_unmap(o->second, o->count * sizeof(float));
+    free(o->chunk);
+    *o = (struct optimizer){0};
+}
+
+size_t optimizer_bytes(const struct optimizer *o)
+{
+    return o->count * sizeof(float) * ((o->first != NULL) + (size_t)(o->second != NULL));
+}
+
+void optimizer_begin(struct optimizer *o, double rate)
+{
+    const double t = (double)++o->steps;
+    o->sgd.rate = o->adam.rate = (float)rate;
+    o->adam.correction1 = (float)(1 - pow((double)o->adam.beta1, t));
+    o->adam.correction2 = (float)(1 - pow((double)o->adam.beta2, t));
+}
+
+/* |g| of the whole gradient, the same on every thread. */
+static double norm(const struct optimizer *o, const struct crew *crew, const float *g)
+{
+    size_t from, to;
+    crew_share(crew, o->count, CHUNK, &from, &to);
+    for (size_t i = from; i < to; i += CHUNK)
+        o->chunk[i / CHUNK] = kn->sum_squares_f32(to - i < CHUNK ? to - i : CHUNK, g + i);
+    crew_wait(crew);
+    double sum = 0;
+    for (size_t i = 0; i < chunks(o->count); i++)
+        sum += o->chunk[i];
+    return sqrt(sum);
+}
+
+float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w, const float *g)
+{
+    float clip = 1;
+    if (o->chunk) {
+        const double size = norm(o, crew, g);
+        if (!isfinite(size))
+            return NAN;
+        clip = (float)fmin(1, (double)o->clip_norm / (size + 1e-6));
+    }
+    size_t from, to;
+    crew_share(crew, o->count, GRAIN, &from, &to);
+    float *first = o->first ? o->first + from : NULL, *second = o->second ? o->second + from : NULL;
+    if (o->kind == NN_SGD) {
+        struct kn_sgd sgd = o->sgd;
+        sgd.clip = clip;
+        return kn->sgd_f32(to - from, &sgd, g + from, w + from, first);
+    }
+    struct kn_adam adam = o->adam;
+    adam.clip = clip;
+    return kn->adam_f32(to - from, &adam, g + from, w + from, first, second);
+}
