@@ -46,6 +46,8 @@ host_objects  := $(call objects_of,$(foreach d,train perf store stats report,har
 cli_objects   := $(call objects_of,harness/cli/*.c)
 plugins := $(notdir $(wildcard plugins/*))
 tests   := $(patsubst tests/%.c,%,$(wildcard tests/t_*.c))
+# These stand on base and kernels alone, and so does what they test.
+kernel_tests := $(filter t_kernels t_math t_pool t_random t_gemm t_conv,$(tests))
 
 host_libs := -lsqlite3 -ljansson -lz -lm -ldl
 
@@ -138,17 +140,36 @@ $(B)/harness/report/assets.o: $(wildcard reports/*.gp reports/*.css)
 
 # ---- tests ----------------------------------------------------------------
 
+$(kernel_tests:%=$(B)/tests/%): $(B)/tests/%: $(B)/tests/%.o $(base_objects) $(kernel_objects)
+	$(link) $^ -lm
+
 # Tests see the insides of the library, so they link its objects, not libnn.so.
 $(B)/tests/t_%: $(B)/tests/t_%.o $(base_objects) $(kernel_objects) $(graph_objects) $(host_objects)
 	$(link) $^ -rdynamic $(host_libs)
 
 $(B)/tests/b_%: $(B)/tests/b_%.o $(base_objects) $(kernel_objects) $(graph_objects)
-	$(link) $^ -lm -ldl
+	$(link) $^ -rdynamic -lm -ldl
 
 # Tests that start the program find it in BENCH, and write to no database but their own.
-check: all $(tests:%=$(B)/tests/%)
+check: all $(tests:%=$(B)/tests/%) $(if $(filter release,$(CONFIG)),check-neon)
 	BENCH=$(abspath $(B))/bench BENCH_BUILD=$(abspath $(B)) BENCH_CONFIG=$(CONFIG) \
 	    prove -j$$(nproc) --timer --exec '' $(sort $(tests:%=$(B)/tests/%)) $(sort $(wildcard tests/cli/*.t))
+
+# The NEON kernels on machines without: cross-compiled, run by an emulator.
+neon_cc := aarch64-linux-gnu-gcc
+ifneq ($(shell command -v $(neon_cc)),)
+ifneq ($(shell command -v qemu-aarch64),)
+neon := build/neon
+neon_libc := $(dir $(shell $(neon_cc) -print-file-name=libc.so.6))
+endif
+endif
+check-neon:
+ifdef neon
+	@$(MAKE) --no-print-directory CC=$(neon_cc) B=$(neon) $(kernel_tests:%=$(neon)/tests/%)
+	BENCH_QEMU=1 prove -j$$(nproc) --timer --exec 'qemu-aarch64 -L $(neon_libc)..' $(kernel_tests:%=$(neon)/tests/%)
+else
+	@echo "SKIP check-neon: needs $(neon_cc) and qemu-aarch64 (make deps-check installs them)"
+endif
 
 # ---- installation ---------------------------------------------------------
 
@@ -186,7 +207,7 @@ format:
 clean:
 	rm -rf build bench
 
-.PHONY: all bench deps deps-check deps-all demo check install tidy format clean FORCE
+.PHONY: all bench deps deps-check deps-all demo check check-neon install tidy format clean FORCE
 FORCE:
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
