@@ -15,12 +15,12 @@
 #include <stdint.h>
 
 struct kn_conv {
-    int N, H, W, C;      /* images in; N counts images in the lanes layout too */
-    int O, OH, OW;       /* OH = (H + 2 pad - KH) / stride + 1 */
+    int N, H, W, C; /* images in; N counts images in the lanes layout too */
+    int O, OH, OW;  /* OH = (H + 2 pad - KH) / stride + 1 */
     int KH, KW, stride, pad;
     bool lanes;
-    const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all connected.
-                          * conv_grad_weight_f32 writes exact zeros there. */
+    const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all
+                          * connected. conv_grad_weight_f32 writes exact zeros there. */
 };
 
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };

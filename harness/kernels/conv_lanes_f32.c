@@ -234,35 +234,15 @@ static void run_pass(const struct pass *p, const struct crew *crew)
     }
 }
 
-static size_t weights(const struct kn_conv *c)
+size_t KN(conv_lanes_work)(const struct kn_conv *c, int pass, int threads)
 {
-    return (size_t)c->O * (size_t)c->KH * (size_t)c->KW * (size_t)c->C;
-}
-
-size_t KN(conv_lanes_work)(const struct kn_conv *c)
-{
-    return c->mask ? weights(c) * sizeof(float) : 0;
-}
-
-/* w with zeros where the mask has them, whatever w holds there. */
-static const float *masked(const struct kn_conv *c, const struct crew *crew, const float *w,
-                           float *work)
-{
-    if (!c->mask)
-        return w;
-    const size_t C = (size_t)c->C, taps = (size_t)c->KH * (size_t)c->KW;
-    size_t from, to;
-    crew_share(crew, (size_t)c->O * taps, 1, &from, &to);
-    for (size_t i = from; i < to; i++)
-        for (size_t k = 0; k < C; k++)
-            work[i * C + k] = c->mask[i / taps * C + k] ? w[i * C + k] : 0;
-    crew_wait(crew);
-    return work;
+    (void)pass, (void)threads;
+    return conv_masked_bytes(c);
 }
 
 void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue *e,
                     const struct crew *crew, const float *source, const float *w, float *target,
-                    float *work)
+                    void *work)
 {
     const bool back = pass == CONV_GRAD_DATA;
     const ptrdiff_t wv = c->C, wu = wv * c->KW, wo = wu * c->KH;
@@ -278,7 +258,7 @@ void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue 
         .wp = back ? 1 : wo,
         .source = source,
         .target = target,
-        .w = masked(c, crew, w, work),
+        .w = conv_masked(c, crew, w, work),
         .finish = finish_of(e),
     };
     run_pass(&p, crew);

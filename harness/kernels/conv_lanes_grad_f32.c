@@ -293,7 +293,7 @@ size_t KN(conv_lanes_grad_work)(const struct kn_conv *c, int threads)
 }
 
 void KN(conv_lanes_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
-                                const float *dy, float *dw, float *work)
+                                const float *dy, float *dw, void *work)
 {
     if (is_product(c)) {
         run_product(c, crew, x, dy, dw, work);

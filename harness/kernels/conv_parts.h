@@ -91,13 +91,41 @@ static inline vf finish_vector(const struct finish *f, vf v, size_t at)
     return v * y * (one - y);
 }
 
-/* conv_lanes_f32.c, conv_lanes_grad_f32.c */
-size_t KN(conv_lanes_work)(const struct kn_conv *c);
-void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue *e,
-                    const struct crew *crew, const float *source, const float *w, float *target,
-                    float *work);
-size_t KN(conv_lanes_grad_work)(const struct kn_conv *c, int threads);
-void KN(conv_lanes_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
-                                const float *dy, float *dw, float *work);
+/* w with zeros where the mask has them, whatever w holds there, made in `work` by all
+ * threads; w itself without a mask. */
+static inline size_t conv_masked_bytes(const struct kn_conv *c)
+{
+    const size_t taps = (size_t)c->KH * (size_t)c->KW;
+    return c->mask ? (size_t)c->O * taps * (size_t)c->C * sizeof(float) : 0;
+}
+
+static inline const float *conv_masked(const struct kn_conv *c, const struct crew *crew,
+                                       const float *w, float *work)
+{
+    if (!c->mask)
+        return w;
+    const size_t C = (size_t)c->C, taps = (size_t)c->KH * (size_t)c->KW;
+    size_t from, to;
+    crew_share(crew, (size_t)c->O * taps, 1, &from, &to);
+    for (size_t i = from; i < to; i++)
+        for (size_t k = 0; k < C; k++)
+            work[i * C + k] = c->mask[i / taps * C + k] ? w[i * C + k] : 0;
+    crew_wait(crew);
+    return work;
+}
+
+/* Both layouts have these four; the table's entries choose between them. Source and
+ * target are x and y forward, dy and dx backward. */
+#define CONV_PASSES(layout)                                                                \
+    size_t KN(conv_##layout##_work)(const struct kn_conv *c, int pass, int threads);       \
+    void KN(conv_##layout)(const struct kn_conv *c, int pass, const struct kn_epilogue *e, \
+                           const struct crew *crew, const float *source, const float *w,   \
+                           float *target, void *work);                                     \
+    size_t KN(conv_##layout##_grad_work)(const struct kn_conv *c, int threads);            \
+    void KN(conv_##layout##_grad_weight)(const struct kn_conv *c, const struct crew *crew, \
+                                         const float *x, const float *dy, float *dw, void *work);
+CONV_PASSES(lanes)
+CONV_PASSES(nhwc)
+#undef CONV_PASSES
 
 #endif
