@@ -14,6 +14,8 @@ static inline void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 static inline vf vf_load_n(const float *p, size_t n, float fill)
 {
     vf a = vf_set(fill);
+    if (n >= VF)
+        return vf_load(p);
     if (n > 0)
         a = vld1q_lane_f32(p, a, 0);
     if (n > 1)
@@ -30,6 +32,8 @@ static inline void vf_store_n(float *p, vf a, size_t n)
         vst1q_lane_f32(p + 1, a, 1);
     if (n > 2)
         vst1q_lane_f32(p + 2, a, 2);
+    if (n > 3)
+        vst1q_lane_f32(p + 3, a, 3);
 }
 static inline vf vf_load_u8(const uint8_t *p)
 {
