@@ -123,6 +123,10 @@ static double cycles(int rows, int cols, int K, bool turned_y, bool swapped)
     return sums + packing + storing + 30 * tiles * vectors;
 }
 
+/* Two threads that write one row of C side by side take lines from each other, the
+ * prefetchers' guesses most of all; cycles for each such row, measured. */
+static const double SEAM = 1000;
+
 static double split(const struct kn_gemm *g, bool swapped, int threads, struct plan *best)
 {
     const int rows = swapped ? g->N : g->M, vectors = ((swapped ? g->M : g->N) + VF - 1) / VF;
@@ -132,8 +136,10 @@ static double split(const struct kn_gemm *g, bool swapped, int threads, struct p
         if (threads % across)
             continue;
         const int down = threads / across;
-        const double c = cycles((rows + down - 1) / down, (vectors + across - 1) / across * VF,
-                                g->K, turned_y, swapped);
+        const int seams = swapped ? down - 1 : across - 1; /* in each row of C */
+        const double c = SEAM * seams * g->M + cycles((rows + down - 1) / down,
+                                                      (vectors + across - 1) / across * VF, g->K,
+                                                      turned_y, swapped);
         if (c < least) {
             least = c;
             *best = (struct plan){.swapped = swapped, .rows = down, .cols = across};
