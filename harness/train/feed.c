@@ -127,18 +127,49 @@ static void place_image(const struct feed *f, size_t place, struct axis *y, stru
 
 /* ------------------------------------------------------------------ one image */
 
+/* memcpy() for a row of some dozen bytes, in line: half the time of the call. */
+static inline void copy_bytes(uint8_t *to, const uint8_t *from, size_t n)
+{
+    enum { STEP = 16 };
+    size_t i = 0;
+    for (; i + STEP <= n; i += STEP)
+        memcpy(to + i, from + i, STEP);
+    if (i < n && n >= STEP)
+        memcpy(to + n - STEP, from + n - STEP, STEP); /* overlaps what is there */
+    else
+        for (; i < n; i++)
+            to[i] = from[i];
+}
+
+/* to[i] = from[n - 1 - i], eight at a time. */
+static void copy_mirrored(uint8_t *to, const uint8_t *from, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, from + n - 8 - i, 8);
+        eight = __builtin_bswap64(eight);
+        memcpy(to + i, &eight, 8);
+    }
+    for (; i < n; i++)
+        to[i] = from[n - 1 - i];
+}
+
 static void copy_row(const struct axis *x, int channels, const uint8_t *row, uint8_t *out)
 {
     const size_t C = (size_t)channels;
     if (x->high <= x->low)
         return;
-    if (x->sign > 0) {
-        memcpy(out + (size_t)x->low * C, row + (size_t)(x->low + x->from) * C,
-               (size_t)(x->high - x->low) * C);
-        return;
-    }
-    for (int i = x->low; i < x->high; i++)
-        memcpy(out + (size_t)i * C, row + (size_t)(x->from - i) * C, C);
+    const size_t n = (size_t)(x->high - x->low);
+    const int last = x->sign * (x->high - 1) + x->from;
+    out += (size_t)x->low * C;
+    if (x->sign > 0)
+        copy_bytes(out, row + (size_t)(x->low + x->from) * C, n * C);
+    else if (C == 1)
+        copy_mirrored(out, row + last, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            copy_bytes(out + i * C, row + ((size_t)last + n - 1 - i) * C, C);
 }
 
 /* Rows [from, to) of the field as bytes. */

@@ -19,13 +19,13 @@ bool plugin_check(const char *path, struct err *err);
  *      "params","macs",                    counted in the graph that build() makes; or "error"
  *      "published":{"params","macs","metric","metric_name","dataset","source"},   those known
  *      "recipe":{"batch","epochs","optimizer","schedule","rate",…,"note"},        as resolved
- *      "rows":[{"row","ops","shape","params","macs"}]}]}                          in order of the
- * paper `variant` NULL: all variants, the default first. */
+ *      "rows":[{"row","ops","shape","params","macs"}]}]}     in the paper's order
+ * `variant` (NULL: the default) comes first and alone has rows; all others follow. */
 json_t *plugin_describe(const char *path, const char *variant, struct err *err);
 
 /* Makes folder `name` with NAME.c, a Makefile that uses pkg-config bench-plugin, and a test:
- * a plugin that builds, passes plugin_check() and trains. Refuses names that are no C
- * identifiers and folders that exist. */
+ * a plugin that builds, passes plugin_check() and trains. Refuses other names than
+ * small letters, digits, - and _, and folders that exist. */
 bool plugin_new(const char *name, struct err *err);
 
 #endif

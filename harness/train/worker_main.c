@@ -10,6 +10,7 @@
 
 #include "train/frame.h"
 #include "train/loop.h"
+#include "train/plugin_task.h"
 #include "train/run.h"
 #include "train/spawn.h"
 #include "train/wire.h"
@@ -70,10 +71,22 @@ static int task_run(const json_t *job)
     return EXIT_OK;
 }
 
+static int task_describe(const json_t *job)
+{
+    speak(FRAME_REPORT, plugin_task_describe(job, say));
+    return EXIT_OK;
+}
+
+static int task_check(const json_t *job)
+{
+    speak(FRAME_REPORT, plugin_task_check(job, say));
+    return EXIT_OK;
+}
+
 static const struct {
     const char *name;
     int (*run)(const json_t *job);
-} tasks[] = {{"run", task_run}};
+} tasks[] = {{"run", task_run}, {"describe", task_describe}, {"check", task_check}};
 
 static void on_terminate(int number)
 {

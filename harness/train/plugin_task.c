@@ -1,0 +1,190 @@
+/* plugin_task.c — a plugin as a document: the worker's half of plugin_describe(). */
+#define _GNU_SOURCE
+#include "train/plugin_task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "graph/program.h"
+#include "kernels/kernels.h"
+#include "train/plugin_load.h"
+#include "train/recipe.h"
+
+/* NULL strings and zeros are things not known: left out. */
+static void set_text(json_t *j, const char *key, const char *s)
+{
+    if (s && *s)
+        json_object_set_new(j, key, json_string(s));
+}
+
+static void set_number(json_t *j, const char *key, double v)
+{
+    if (v != 0)
+        json_object_set_new(j, key, json_real(v));
+}
+
+static void set_count(json_t *j, const char *key, double v)
+{
+    json_object_set_new(j, key, json_integer((json_int_t)v));
+}
+
+static json_t *published_json(const struct nn_published *p)
+{
+    json_t *j = json_object();
+    if (p->params > 0)
+        set_count(j, "params", p->params);
+    if (p->macs > 0)
+        set_count(j, "macs", p->macs);
+    set_number(j, "metric", p->metric);
+    set_text(j, "metric_name", p->metric_name);
+    set_text(j, "dataset", p->dataset);
+    set_text(j, "source", p->source);
+    return j;
+}
+
+/* --------------------------------------------------------------------- rows */
+
+/* Trained scalars of a parameter: ones written and read again are zeros where a mask holds. */
+static double trained(struct program *p, const struct tensor *t)
+{
+    float *x = xmalloc(t->elements * sizeof *x);
+    double sum = 0;
+    for (size_t i = 0; i < t->elements; i++)
+        x[i] = 1;
+    program_write(p, t, x);
+    program_read(p, t, x);
+    for (size_t i = 0; i < t->elements; i++)
+        sum += (double)x[i];
+    free(x);
+    return sum;
+}
+
+static double row_params(struct program *p, const char *row)
+{
+    const size_t n = strlen(row);
+    const struct tensor *t;
+    double sum = 0;
+    for (int i = 0; (t = program_tensor(p, TENSOR_PARAM, i)); i++)
+        if (strncmp(t->name, row, n) == 0 && t->name[n] == '.')
+            sum += trained(p, t);
+    return sum;
+}
+
+/* Steps [from, to) of the forward pass are one row of the paper's table. */
+static json_t *row_json(struct program *p, const struct program_step *step, int from, int to)
+{
+    struct text ops = {0};
+    double macs = 0;
+    for (int i = from; i < to; i++) {
+        text_add(&ops, "%s%s", i > from ? " " : "", step[i].op);
+        macs += step[i].macs;
+    }
+    json_t *j = json_object();
+    json_object_set_new(j, "row", json_string(step[from].row));
+    json_object_set_new(j, "ops", json_string(text_str(&ops)));
+    json_object_set_new(j, "shape", json_string(step[to - 1].shape));
+    set_count(j, "params", row_params(p, step[from].row));
+    set_count(j, "macs", macs);
+    text_release(&ops);
+    return j;
+}
+
+static bool is_layer(const struct program_step *s) { return s->pass == 0 && s->row && s->row[0]; }
+
+/* Of a forward program that is neither fused nor laid out anew, so that ops are as written. */
+static json_t *rows_json(struct nn_graph *g)
+{
+    const struct program_options o = {.threads = 1, .no_fuse = true, .no_lanes = true};
+    json_t *rows = json_array();
+    struct program *p = program_new(g, &o, NULL);
+    int n = 0;
+    const struct program_step *step = p ? program_steps(p, &n) : NULL;
+    for (int from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && strcmp(step[to].row, step[from].row) == 0; to++)
+            ;
+        if (is_layer(&step[from]))
+            json_array_append_new(rows, row_json(p, step, from, to));
+    }
+    program_free(p);
+    return rows;
+}
+
+/* ------------------------------------------------------------------ variants */
+
+static json_t *variant_json(const struct plugin *p, const struct nn_variant *v, bool rows)
+{
+    static const struct run_spec no_wishes = {.epochs = -1};
+    json_t *j = json_object();
+    struct nn_recipe recipe;
+    struct err err = {0};
+    set_text(j, "name", v->name);
+    set_text(j, "about", v->about);
+    json_object_set_new(j, "published", published_json(&v->published));
+
+    struct nn_graph *g = graph_new(1);
+    p->facts.build(g, v->config);
+    if (graph_error(g)) {
+        set_text(j, "error", graph_error(g));
+    } else {
+        set_count(j, "params", graph_params(g));
+        set_count(j, "macs", graph_macs(g));
+        if (rows)
+            json_object_set_new(j, "rows", rows_json(g));
+    }
+    graph_free(g);
+
+    if (recipe_resolve(plugin_recipe(p, v), &no_wishes, &recipe, &err)) {
+        json_t *r = recipe_json(&recipe);
+        set_text(r, "note", recipe.note);
+        json_object_set_new(j, "recipe", r);
+    } else {
+        set_text(j, "error", err.text);
+    }
+    return j;
+}
+
+static json_t *plugin_json(const struct plugin *p, const struct nn_variant *first, const char *path)
+{
+    char abi[32];
+    const struct nn_plugin *f = &p->facts;
+    json_t *j = json_object(), *variants = json_array();
+    snprintf(abi, sizeof abi, "%u.%u", f->abi_major, f->abi_minor);
+    set_text(j, "name", f->name);
+    set_text(j, "title", f->title);
+    set_count(j, "year", f->year);
+    set_text(j, "citation", f->citation);
+    set_text(j, "about", f->about);
+    set_text(j, "dataset", f->dataset);
+    set_text(j, "path", path);
+    set_text(j, "abi", abi);
+    json_array_append_new(variants, variant_json(p, first, true));
+    for (const struct nn_variant *v = f->variants; v->name; v++)
+        if (v != first)
+            json_array_append_new(variants, variant_json(p, v, false));
+    json_object_set_new(j, "variants", variants);
+    return j;
+}
+
+static json_t *error_json(const struct err *err)
+{
+    return json_pack("{s:s, s:i}", "error", err->text, "status", err->status);
+}
+
+json_t *plugin_task_describe(const json_t *job, void (*say)(const char *what))
+{
+    const char *path = json_string_value(json_object_get(job, "path"));
+    const char *variant = json_string_value(json_object_get(job, "variant"));
+    struct plugin p;
+    struct err err = {0};
+    say("loading the plugin");
+    if (!kn_init(NULL, &err) || !plugin_open(path, &p, &err))
+        return error_json(&err);
+    say("build()");
+    const struct nn_variant *v = plugin_variant(&p, variant, &err);
+    json_t *j = v ? plugin_json(&p, v, path) : error_json(&err);
+    plugin_close(&p);
+    return j;
+}
