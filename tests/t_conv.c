@@ -374,6 +374,7 @@ static const struct kn_conv shapes[] = {
     {.N = 3, .H = 9, .W = 9, .C = 32, .O = 48, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
     {.N = 2, .H = 8, .W = 8, .C = 67, .O = 35, .KH = 1, .KW = 1, .stride = 2},
     {.N = 4, .H = 7, .W = 7, .C = 1, .O = 1, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
+    {.N = 1, .H = 5, .W = 5, .C = 9, .O = 120, .KH = 3, .KW = 3, .stride = 2, .pad = 1},
     {.N = 1, .H = 1, .W = 1, .C = 5, .O = 9, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
 };
 

@@ -45,6 +45,16 @@ struct tile {
     ptrdiff_t step;       /* the same in floats */
 };
 
+/* A vector that is to stay in a register: left alone, gcc loads a source again for
+ * each output, and the loads, not the products, bound the loop (C1: 364 -> 266 us). */
+#if defined __x86_64__
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined __aarch64__
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v) ((void)0)
+#endif
+
 INLINE void add_pixel(int na, int nb, vf sum[][SOURCES], const float *dy, const ptrdiff_t o[],
                       const vf s[])
 {
@@ -97,8 +107,10 @@ INLINE void sum_tile(const struct tile *t, int na, int nb)
         for (int j = t->in_from; j < t->in_to; j++, x += c->stride * pixel, dy += target) {
             vf s[SOURCES];
 #pragma GCC unroll 8
-            for (int b = 0; b < nb; b++)
+            for (int b = 0; b < nb; b++) {
                 s[b] = vf_load(x + b * t->step);
+                IN_REGISTER(s[b]);
+            }
             add_pixel(na, nb, sum, dy, o, s);
         }
         for (int j = t->in_to; j < t->col_to; j++)

@@ -18,7 +18,7 @@ struct pass {
     int TH, TW, TC; /* the target images */
     const float *source, *w;
     float *target, *packed;
-    char *scratch; /* this thread's: gemm_block's, then a chunk of results */
+    char *scratch; /* this thread's: a chunk of results, then gemm_block's */
 };
 
 /* What callbacks need of one grid. */
@@ -153,7 +153,15 @@ static int chunk_rows(const struct pass *p)
     return most(2, CHUNK_FLOATS / GEMM_MR / p->TC) * GEMM_MR;
 }
 
-static size_t block_bytes(int K) { return up64(KN(gemm_block_work)(K, GEMM_NR)); }
+/* Grids have fewer terms than the pass, but may have longer blocks of them. */
+static size_t block_bytes(int K) { return up64(KN(gemm_block_work)(least(K, GEMM_KC), GEMM_NR)); }
+
+/* Grids with gaps between their pixels collect their results apart. */
+static size_t chunk_bytes(const struct pass *p)
+{
+    const bool gaps = p->back && p->c->stride > 1;
+    return gaps ? up64((size_t)chunk_rows(p) * (size_t)p->TC * sizeof(float)) : 0;
+}
 
 /* Results of one chunk of a grid with gaps go to their places, one pixel at a time. */
 static void scatter(const struct pass *p, const struct patches *g, int rows, int j0, int j1,
@@ -185,15 +193,16 @@ static void run_chunk(const struct operands *o, int first, int rows, int j0, int
         .ldc = (size_t)p->TC,
         .epilogue = p->e,
     };
-    if (!p->back || p->c->stride == 1) {
-        KN(gemm_block)(&b, first, first + rows, j0, j1, p->scratch);
+    void *const scratch = p->scratch + chunk_bytes(p);
+    if (!chunk_bytes(p)) {
+        KN(gemm_block)(&b, first, first + rows, j0, j1, scratch);
         return;
     }
-    float *results = (float *)(void *)(p->scratch + block_bytes(b.K));
+    float *results = (float *)(void *)p->scratch;
     mine.patches.first = first;
     b.c = results;
     b.epilogue = &none;
-    KN(gemm_block)(&b, 0, rows, j0, j1, p->scratch);
+    KN(gemm_block)(&b, 0, rows, j0, j1, scratch);
     scatter(p, &mine.patches, rows, j0, j1, results);
 }
 
@@ -235,8 +244,7 @@ static size_t packed_bytes(const struct kn_conv *c, bool back)
 static size_t scratch_bytes(const struct pass *p)
 {
     const int K = (p->back ? p->c->O : p->c->C) * p->c->KH * p->c->KW;
-    const size_t chunk = (size_t)chunk_rows(p) * (size_t)p->TC * sizeof(float);
-    return block_bytes(K) + (p->back && p->c->stride > 1 ? up64(chunk) : 0);
+    return chunk_bytes(p) + block_bytes(K);
 }
 
 static struct pass pass_of(const struct kn_conv *c, bool back)

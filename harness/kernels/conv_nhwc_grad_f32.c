@@ -129,9 +129,12 @@ static void add_slices(const struct grad *g, const float *sums, size_t from, siz
         }
 }
 
+/* The last slice is shorter, but may have longer blocks. */
 static size_t scratch_bytes(const struct grad *g)
 {
-    return (KN(gemm_block_work)(g->slice, g->K) + 63) / 64 * 64;
+    const int last = (int)patch_count(&g->patches) - (g->slices - 1) * g->slice;
+    const size_t a = KN(gemm_block_work)(g->slice, g->K), b = KN(gemm_block_work)(last, g->K);
+    return ((a > b ? a : b) + 63) / 64 * 64;
 }
 
 size_t KN(conv_nhwc_grad_work)(const struct kn_conv *c, int threads)
