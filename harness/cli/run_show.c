@@ -54,7 +54,7 @@ static const char *rate(double samples_per_s, char text[32])
 {
     if (!isfinite(samples_per_s))
         return "- samples/s";
-    const char *const unit = samples_per_s >= 1e4 ? "k samples/s" : "samples/s";
+    const char *const unit = samples_per_s >= 1e4 ? "k samples/s" : " samples/s";
     snprintf(text, 32, "%.1f%s", samples_per_s >= 1e4 ? samples_per_s / 1e3 : samples_per_s, unit);
     return text;
 }
