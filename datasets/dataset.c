@@ -214,7 +214,8 @@ static bool open_any(const char *which, uint64_t seed, size_t items, struct data
     if (strcmp(which, digits) == 0) {
         d->name = digits;
         d->class_names = idx_mnist.class_names;
-        digits_open(seed, items, d);
+        if (!digits_open(seed, items, d, err))
+            return false;
         measure(d);
         return true;
     }

@@ -32,21 +32,21 @@ enum {
 /* How far things vary. Wide enough that a linear classifier stays near 90 %, narrow
  * enough that people read every digit. */
 enum {
-    WOBBLE = 5 * POINT,     /* of each point of the glyph */
-    TURN = ONE * 22 / 100,  /* radians, either way */
-    SLANT = ONE * 30 / 100, /* x per y, either way */
+    WOBBLE = 8 * POINT,     /* of each point of the glyph */
+    TURN = ONE * 32 / 100,  /* radians, either way */
+    SLANT = ONE * 40 / 100, /* x per y, either way */
     HEIGHT = 19 * FINE,     /* of the glyph's box */
     HEIGHT_SPREAD = 4 * FINE,
     BREADTH = ONE * 90 / 100, /* width by height, of a box of 100 x 100 */
     BREADTH_SPREAD = ONE * 28 / 100,
     SHIFT = 5 * FINE / 2,
-    BEND = 2 * FINE,      /* of a node of the field */
+    BEND = 4 * FINE,      /* of a node of the field */
     PEN = 11 * FINE / 10, /* radius */
-    PEN_SPREAD = FINE / 2,
+    PEN_SPREAD = 6 * FINE / 10,
     EDGE = 6 * FINE / 10, /* half the width of the pen's soft edge */
-    INK = 225,
-    INK_SPREAD = 30,
-    NOISE = 24, /* grey levels, at most */
+    INK = 205,
+    INK_SPREAD = 50,
+    NOISE = 36, /* grey levels, at most */
 };
 
 struct point {
@@ -272,29 +272,41 @@ static void draw_share(void *arg, const struct crew *crew)
                     d->images->pixels + i * SIDE * SIDE);
 }
 
-static struct images draw_set(uint64_t seed, const char *name, size_t items)
+/* Labels 0 … 9 in turn, then shuffled. */
+static void deal_labels(uint64_t seed, const char *name, struct images *images)
 {
-    struct images images = {items, xmalloc(items * SIDE * SIDE), xmalloc(items)};
-    uint32_t *order = xmalloc(items * sizeof *order);
-    for (size_t i = 0; i < items; i++)
+    uint32_t *order = xmalloc(images->items * sizeof *order);
+    for (size_t i = 0; i < images->items; i++)
         order[i] = (uint32_t)(i % 10);
     struct rng r = rng_make(seed, rng_stream(name));
-    rng_shuffle(&r, order, items);
-    for (size_t i = 0; i < items; i++)
-        images.labels[i] = (uint8_t)order[i];
+    rng_shuffle(&r, order, images->items);
+    for (size_t i = 0; i < images->items; i++)
+        images->labels[i] = (uint8_t)order[i];
     free(order);
-    struct drawing d = {seed, rng_stream(name) + 1, &images}; /* streams: one for each image */
-    crew_run(crew_cores(), draw_share, &d);
-    return images;
 }
 
-void digits_open(uint64_t seed, size_t items, struct dataset *d)
+static bool draw_set(uint64_t seed, const char *name, size_t items, struct images *images,
+                     struct err *err)
+{
+    *images = (struct images){.items = items};
+    if (items <= UINT32_MAX)
+        images->pixels = mem_large(items * SIDE * SIDE);
+    if (!images->pixels)
+        return err_set(err, "no memory for %zu digits", items);
+    images->labels = xmalloc(items);
+    deal_labels(seed, name, images);
+    struct drawing d = {seed, rng_stream(name) + 1, images}; /* one stream for each image */
+    crew_run(crew_cores(), draw_share, &d);
+    return true;
+}
+
+bool digits_open(uint64_t seed, size_t items, struct dataset *d, struct err *err)
 {
     const size_t train = items ? items : DIGITS_TRAIN, test = train / DIGITS_TEST_SHARE;
     d->height = d->width = SIDE;
     d->channels = 1;
     d->classes = 10;
     d->synthetic = true;
-    d->train = draw_set(seed, "digits train", train);
-    d->test = draw_set(seed, "digits test", test < 10 ? 10 : test);
+    return draw_set(seed, "digits train", train, &d->train, err) &&
+           draw_set(seed, "digits test", test < 10 ? 10 : test, &d->test, err);
 }

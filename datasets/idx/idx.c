@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "datasets/unpack.h"
 
 enum { TYPE_BYTE = 0x08 };
@@ -87,7 +88,7 @@ static bool read_items(struct reader *r, struct idx *x, struct err *err)
 {
     if (!read_header(r, x, err) || !fits_file(r, x->count, err))
         return false;
-    x->bytes = malloc(x->count);
+    x->bytes = mem_large(x->count);
     if (!x->bytes)
         return err_set(err, "'%s': no memory for %zu bytes of %s", r->path, x->count, r->what);
     if (take(r, x->bytes, x->count, r->what, err) && ends_here(r, err))

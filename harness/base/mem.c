@@ -125,15 +125,21 @@ static size_t whole_blocks(size_t bytes, size_t block)
     return bytes ? (bytes + block - 1) / block * block : block;
 }
 
-void *mem_map(size_t bytes)
+void *mem_large(size_t bytes)
 {
     const size_t align = bytes >= HUGE ? HUGE : ALIGN, size = whole_blocks(bytes, align);
-    void *p = aligned_alloc(align, size);
-    if (!p)
-        out_of_memory(size);
-    if (align == HUGE)
+    void *p = size < bytes ? NULL : aligned_alloc(align, size);
+    if (p && align == HUGE)
         (void)madvise(p, size, MADV_HUGEPAGE); /* a hint: small pages serve too */
-    return memset(p, 0, size);
+    return p;
+}
+
+void *mem_map(size_t bytes)
+{
+    void *p = mem_large(bytes);
+    if (!p)
+        out_of_memory(bytes);
+    return memset(p, 0, bytes);
 }
 
 void mem_unmap(void *p, size_t bytes)

@@ -28,4 +28,8 @@ __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *a, const 
 void *mem_map(size_t bytes);
 void mem_unmap(void *p, size_t bytes);
 
+/* The same, neither zeroed nor touched, and NULL when there is no memory: for data whose size
+ * a file tells. Freed with free(). */
+__attribute__((malloc, alloc_size(1))) void *mem_large(size_t bytes);
+
 #endif
