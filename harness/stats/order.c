@@ -48,7 +48,7 @@ double order_mad(const double *sorted, size_t n)
         else
             right++;
     }
-    return n % 2 ? last : (before + last) / 2;
+    return n % 2 ? last : before + 0.5 * (last - before);
 }
 
 bool order_median_interval(const double *sorted, size_t n, double level, double *lo, double *hi)

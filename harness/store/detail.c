@@ -249,7 +249,9 @@ static bool check_integrity(struct store *s, struct err *err)
         return false;
     sql_copy(q, 0, first, sizeof first);
     sqlite3_reset(q);
-    return strcmp(first, "ok") == 0 || err_set(err, "database '%s' is damaged: %s", s->path, first);
+    const char *const line = strrchr(first, '\n'); /* the line before it only names the file */
+    return strcmp(first, "ok") == 0 ||
+           err_set(err, "database '%s' is damaged: %s", s->path, line ? line + 1 : first);
 }
 
 static bool check_references(struct store *s, struct err *err)

@@ -85,13 +85,17 @@ static bool set_journal(struct store *s, struct err *err)
     }
 }
 
-/* An empty file is ours to fill; anything else must carry our mark. */
+/* An empty file is ours to fill; anything else must carry our mark. Read in one transaction:
+ * another program may be making the database at this moment. */
 static bool check_owner(struct store *s, int64_t *version, struct err *err)
 {
     int64_t application, tables;
-    if (!sql_int(&s->sql, err, &application, 0, "PRAGMA application_id", "") ||
-        !sql_int(&s->sql, err, &tables, 0, "SELECT count(*) FROM sqlite_schema", "") ||
-        !store_version(&s->sql, version, err))
+    if (!sql_script(&s->sql, "BEGIN", err))
+        return false;
+    const bool read = sql_int(&s->sql, err, &application, 0, "PRAGMA application_id", "") &&
+                      sql_int(&s->sql, err, &tables, 0, "SELECT count(*) FROM sqlite_schema", "") &&
+                      store_version(&s->sql, version, err);
+    if (!sql_script(&s->sql, "COMMIT", read ? err : NULL) || !read)
         return false;
     if (application == STORE_APPLICATION || (application == 0 && tables == 0))
         return true;
@@ -132,7 +136,7 @@ static bool connect_to(struct store *s, const char *uri, int flags, struct err *
         return err_set(err, "cannot open database '%s': %s", s->path,
                        s->sql.db ? sqlite3_errmsg(s->sql.db) : "no memory");
     sqlite3_busy_timeout(s->sql.db, BUSY_MS);
-    return sql_script(&s->sql, "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", err);
+    return sql_script(&s->sql, "PRAGMA foreign_keys=ON", err);
 }
 
 /* A write-ahead log in a folder where we may not write cannot be read as such: SQLite must

@@ -11,4 +11,15 @@ struct store {
     char note[256];
 };
 
+struct store_session {
+    struct store *store;
+    int64_t id;
+};
+
+int64_t store_now_ms(void);
+
+/* RFC 9562, version 4: random, so that databases of two machines never clash. */
+enum { STORE_UUID = 37 };
+void store_uuid(char uuid[STORE_UUID]);
+
 #endif

@@ -1,11 +1,9 @@
-/* write.c — sessions and runs on their way into the database; see store.h. */
+/* write.c — a run on its way into the database; see store.h. */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -14,144 +12,6 @@
 #include "perf/environment.h"
 #include "stats/order.h"
 #include "store/store_inside.h"
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-enum { UUID = 37 };
-
-/* RFC 9562, version 4: random, so that databases of two machines never clash. */
-static void make_uuid(char uuid[UUID])
-{
-    unsigned char b[16];
-    for (size_t have = 0; have < sizeof b;) {
-        const ssize_t n = getrandom(b + have, sizeof b - have, 0);
-        have += n > 0 ? (size_t)n : 0;
-    }
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    char *to = uuid;
-    for (int i = 0; i < 16; i++)
-        to += sprintf(to, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", b[i]);
-}
-
-/* ---- sessions ----------------------------------------------------------------- */
-
-struct store_session {
-    struct store *store;
-    int64_t id;
-};
-
-/* One word of a command line, quoted where a shell would see more than letters. */
-static void add_word(struct text *line, const char *word)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./%@";
-    text_add(line, line->length ? " " : "");
-    if (*word && !word[strspn(word, plain)]) {
-        text_add(line, "%s", word);
-        return;
-    }
-    text_add(line, "'");
-    for (; *word; word++)
-        text_add(line, *word == '\'' ? "'\\''" : "%c", *word);
-    text_add(line, "'");
-}
-
-static void command_line(struct text *line, int argc, char **argv)
-{
-    static char words[1 << 16];
-    FILE *f = fopen("/proc/self/cmdline", "r");
-    const size_t n = f ? fread(words, 1, sizeof words - 1, f) : 0;
-    if (f)
-        fclose(f);
-    words[n] = '\0';
-    for (size_t at = 0; at < n; at += strlen(words + at) + 1)
-        add_word(line, words + at);
-    for (int i = 0; n == 0 && i < argc; i++)
-        add_word(line, argv[i]);
-}
-
-static bool add_machine(struct sql *s, const struct machine *m, int64_t *id, struct err *err)
-{
-    return sql_run(s, err,
-                   "INSERT INTO machine(fp, cpu, arch, isa, hypervisor, sockets, cores, threads, "
-                   "l1d, l2, "
-                   "l3, ram) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-                   "tttTTIIIIIII", m->fp, m->cpu, m->arch, m->isa, m->hypervisor, m->sockets,
-                   m->cores, m->threads, m->l1d, m->l2, m->l3, m->ram) &&
-           sql_int(s, err, id, 0, "SELECT id FROM machine WHERE fp = ?", "t", m->fp);
-}
-
-static bool add_environment(struct sql *s, int64_t *id, struct err *err)
-{
-    struct environment e;
-    int64_t machine;
-    environment_read(&e);
-    return add_machine(s, &e.machine, &machine, err) &&
-           sql_run(s, err,
-                   "INSERT INTO environment(fp, machine_id, kernel, os, libc, microcode, governor, "
-                   "thp, pmu, "
-                   "boost, smt, aslr, cgroup_quota) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT "
-                   "DO NOTHING",
-                   "tiTTTTTTTIIId", e.fp, machine, e.kernel, e.os, e.libc, e.microcode, e.governor,
-                   e.thp, e.pmu, e.boost, e.smt, e.aslr, e.cgroup_quota) &&
-           sql_int(s, err, id, 0, "SELECT id FROM environment WHERE fp = ?", "t", e.fp);
-}
-
-static bool add_build(struct sql *s, int64_t *id, struct err *err)
-{
-    struct build b;
-    build_read(&b);
-    return sql_run(s, err,
-                   "INSERT INTO build(fp, git_commit, git_branch, commit_ms, dirty, diff_sha256, "
-                   "compiler, "
-                   "cflags, lib_sha256, tool_version) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO "
-                   "NOTHING",
-                   "tTTIITTTTt", b.fp, b.commit, b.branch, b.commit_ms, b.dirty, b.diff_sha256,
-                   b.compiler, b.cflags, b.lib_sha256, b.version) &&
-           sql_int(s, err, id, 0, "SELECT id FROM build WHERE fp = ?", "t", b.fp);
-}
-
-struct store_session *store_session_begin(struct store *s, int argc, char **argv, struct err *err)
-{
-    int64_t environment, build, id = 0;
-    char uuid[UUID];
-    struct text line = {0};
-    make_uuid(uuid);
-    command_line(&line, argc, argv);
-    bool good = sql_begin(&s->sql, err);
-    if (good) {
-        good = add_environment(&s->sql, &environment, err) && add_build(&s->sql, &build, err) &&
-               sql_run(&s->sql, err,
-                       "INSERT INTO session(uuid, purpose, argv, env_id, build_id, started_ms) "
-                       "VALUES (?, 'run', ?, ?, ?, ?)",
-                       "ttiii", uuid, text_str(&line), environment, build, now_ms());
-        id = sqlite3_last_insert_rowid(s->sql.db);
-        good = sql_end(&s->sql, good, err);
-    }
-    text_release(&line);
-    if (!good)
-        return NULL;
-    struct store_session *session = xcalloc(1, sizeof *session);
-    *session = (struct store_session){s, id};
-    return session;
-}
-
-bool store_session_end(struct store_session *session, int exit_status, struct err *err)
-{
-    const bool good = sql_run(&session->store->sql, err,
-                              "UPDATE session SET ended_ms = ?, exit_code = ? WHERE id = ?", "iii",
-                              now_ms(), (int64_t)exit_status, session->id);
-    free(session);
-    return good;
-}
-
-/* ---- a run ----------------------------------------------------------------------- */
 
 struct kept_epoch {
     struct run_epoch epoch;
@@ -228,8 +88,8 @@ struct store_run *store_run_begin(struct store_session *session, const struct ru
 {
     struct sql *s = &session->store->sql;
     int64_t benchmark, file, id = 0;
-    char uuid[UUID];
-    make_uuid(uuid);
+    char uuid[STORE_UUID];
+    store_uuid(uuid);
     if (!sql_begin(s, err))
         return NULL;
     bool good =
@@ -239,7 +99,7 @@ struct store_run *store_run_begin(struct store_session *session, const struct ru
             s, err,
             "INSERT INTO run(uuid, session_id, benchmark_id, plugin_id, seed, started_ms, status, "
             "reason) VALUES (?, ?, ?, ?, ?, ?, 'failed', 'started')",
-            "tiiiIi", uuid, session->id, benchmark, file, spec->seed, now_ms());
+            "tiiiIi", uuid, session->id, benchmark, file, spec->seed, store_now_ms());
     id = sqlite3_last_insert_rowid(s->db);
     if (!sql_end(s, good, err))
         return NULL;
@@ -489,7 +349,7 @@ static bool write_end(struct store_run *r, const struct run_end *end, struct err
                    "epochs = (SELECT max(epoch) FROM epoch WHERE run_id = ?), steps = ?, rss_peak "
                    "= nullif(?, 0), "
                    "ctx_invol = ?, major_faults = ? WHERE id = ?",
-                   "itTiiiiiIIi", now_ms(), run_status_name[end->status], end->reason,
+                   "itTiiiiiIIi", store_now_ms(), run_status_name[end->status], end->reason,
                    (int64_t)end->signal, (int64_t)end->exit_code, r->id, (int64_t)end->steps,
                    (int64_t)end->peak_rss_bytes, (int64_t)end->involuntary_switches,
                    (int64_t)end->major_faults, r->id);
