@@ -54,7 +54,7 @@ static void convolution(struct window w, const char *what, struct nn_conv2d_opts
 
 static void convolutions(void)
 {
-    convolution((struct window){1, 9, 8, 6, 5, 1, 0}, "conv2d of one channel",
+    convolution((struct window){1, 28, 27, 6, 5, 1, 2}, "conv2d of one channel",
                 (struct nn_conv2d_opts){.no_bias = false});
     convolution((struct window){3, 9, 8, 20, 3, 2, 1}, "conv2d, stride 2, pad 1",
                 (struct nn_conv2d_opts){.no_bias = true});

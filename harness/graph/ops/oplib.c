@@ -130,7 +130,7 @@ struct channels channels_of(const struct node *n)
 
 /* ----------------------------------------------------------------- running */
 
-enum { PIECE_FLOATS = 4096, MOST_PIECES = 64 };
+enum { PIECE_FLOATS = 16384, MOST_PIECES = 64 };
 
 /* Depends on the tensor only, never on the crew. */
 static size_t pieces_of(struct channels c)
