@@ -28,7 +28,7 @@ enum {
                         : 4,
     GEMM_NV = VF == 4 ? 3 : 2,
     GEMM_NR = GEMM_NV * VF,
-    GEMM_KC = 512,                /* a panel of X stays in L1 */
+    GEMM_KC = 800,                /* a panel of X stays in L1 */
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
     GEMM_MR_PITCH = (GEMM_MR + VF - 1) / VF * VF, /* the same if it is contiguous along i */
     GEMM_X_ROOM = GEMM_MR_PITCH * GEMM_KC_PITCH,
@@ -80,7 +80,7 @@ static inline int gemm_kc(int K)
 static inline int gemm_nc(int kc)
 {
     const size_t panel = sizeof(float) * GEMM_NR * (size_t)(kc > 0 ? kc : 1);
-    const size_t n = kn_caches()->l2 / 2 / panel;
+    const size_t n = kn_caches()->l2 / 4 * 3 / panel;
     return GEMM_NR * (int)(n < 1 ? 1 : n > GEMM_PANELS ? GEMM_PANELS : n);
 }
 

@@ -111,8 +111,8 @@ INLINE void tile(const struct form f, int cols, int kc, struct gemm_x x, struct 
     {
         UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_set(0.0f);
         opaque(&to);
-        __builtin_prefetch(to, 1);
-        __builtin_prefetch(to + f.nv * VF - 1, 1);
+        __builtin_prefetch(to, 1, 2);
+        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
     }
     UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
