@@ -114,10 +114,10 @@ static void test_axpy_f32(void) /* the one that reads what it writes */
 
 static const struct {
     size_t rows, C, lanes;
-} channel_shapes[] = {{0, 5, 1},    {1, 1, 1},    {7, 1, 1},  {129, 3, 1},  {33, 6, 1},
-                      {50, 10, 1},  {5, 16, 1},   {9, 63, 1}, {300, 64, 1}, {3, 65, 1},
-                      {4, 130, 1},  {13, 1, 16},  {9, 2, 16}, {11, 3, 16},  {28, 6, 16},
-                      {130, 4, 16}, {10, 16, 16}, {3, 17, 16}};
+} channel_shapes[] = {
+    {0, 5, 1},   {1, 1, 1},    {7, 1, 1},   {129, 3, 1},   {33, 6, 1},   {50, 10, 1},  {5, 16, 1},
+    {9, 63, 1},  {300, 64, 1}, {3, 65, 1},  {515, 100, 1}, {9, 1100, 1}, {6, 40, 16},  {4, 130, 1},
+    {13, 1, 16}, {9, 2, 16},   {11, 3, 16}, {28, 6, 16},   {130, 4, 16}, {10, 16, 16}, {3, 17, 16}};
 
 #define EACH_CHANNEL_SHAPE(s, rows, C, lanes)                                                   \
     for (size_t s = 0, rows, C, lanes; s < sizeof channel_shapes / sizeof *channel_shapes &&    \
@@ -150,8 +150,20 @@ static void check_affine(bool with_a)
     }
 }
 
+static void check_without_b(void)
+{
+    float x[6] = {1, 2, 3, 4, 5, 6}, a[3] = {2, 3, 4};
+    kn->affine_channel_f32(2, 3, 1, x, a, NULL, x);
+    for (size_t i = 0; i < 6; i++)
+        expect((double)x[i], (double)((float)(i + 1) * a[i % 3]), 1e-40, 6, i);
+}
+
 static void test_add_channel_f32(void) { check_affine(false); }
-static void test_affine_channel_f32(void) { check_affine(true); }
+static void test_affine_channel_f32(void)
+{
+    check_affine(true);
+    check_without_b();
+}
 
 static void check_channel_sums(bool with_dy)
 {
@@ -175,7 +187,7 @@ static void check_channel_sums(bool with_dy)
                     sum += i / lanes % C == c ? t : 0;
                     size += i / lanes % C == c ? fabs(t) : 0;
                 }
-                expect((double)out[c], sum, 129 * eps * size + 1e-40, s, c);
+                expect((double)out[c], sum, (256 / 4 + 8 + 2) * eps * size + 1e-40, s, c);
             }
             seen.guarded &= edges_intact();
         }

@@ -5,15 +5,17 @@
  *   sum_channel    db = sum x        dot_channel    da = sum x dy
  *
  * Everything works on tiles of TILE columns of the matrix [rows][C lanes]. Where a
- * row is shorter than a tile, as many rows as fit count as one: narrow layers
- * would leave most lanes of a vector empty. Sums run down the columns, ROWS at a
- * time in float and from there on in double; the error is at most
- * (ROWS + 1) 2^-24 sum |x| and the order depends on (rows, C, lanes) only. */
+ * row is shorter than NARROW, as many rows as fit into that count as one: narrow
+ * layers would leave most lanes of a vector empty. Sums run down the columns, four rows at
+ * a time into sums of ROWS rows, those into a total; a channel's columns are added
+ * in double. With R = rows, or R = rows C lanes / NARROW + 1 where rows are narrow, the
+ * error is below (ROWS / 4 + 8 + R / ROWS) 2^-24 sum |x|. The order depends on
+ * (rows, C, lanes) only. */
 #include "kernels/kernel.h"
 
 #include "kernels/each.h"
 
-enum { TILE = 64, ROWS = 128, VECTORS = TILE / VF };
+enum { NARROW = 128, TILE = 512, ROWS = 256 };
 
 /* The same memory as fewer, longer rows: `rows` of them with `columns` floats, and
  * `rest` floats behind them. */
@@ -21,17 +23,50 @@ struct shape {
     size_t rows, columns, rest;
 };
 
+/* How many rows make one: at most NARROW floats, and whole cache lines if there is a choice. */
+static size_t rows_to_one(size_t columns)
+{
+    const size_t fit = columns < NARROW ? NARROW / columns : 1;
+    size_t line = 64 / sizeof(float);
+    for (size_t c = columns; line > 1 && c % 2 == 0; c /= 2)
+        line /= 2;
+    return fit < line ? fit : fit - fit % line;
+}
+
 static struct shape regroup(size_t rows, size_t C, size_t lanes)
 {
-    const size_t columns = C * lanes, group = columns < TILE ? TILE / columns : 1;
+    const size_t columns = C * lanes, group = rows_to_one(columns);
     return (struct shape){rows / group, columns * group, rows % group * columns};
 }
 
-/* p[j] = v[channel of column j] for one tile starting at column `from`. */
-static void spread(size_t from, size_t n, size_t C, size_t lanes, const float *v, float p[TILE])
+/* The channel of each column in turn. Tiles start with a channel: they are multiples of lanes. */
+struct column {
+    size_t lane, channel;
+};
+
+static inline void next_column(struct column *at, size_t C, size_t lanes)
 {
-    for (size_t j = 0; j < n; j++)
-        p[j] = v[(from + j) / lanes % C];
+    if (++at->lane < lanes)
+        return;
+    at->lane = 0;
+    if (++at->channel == C)
+        at->channel = 0;
+}
+
+/* p[j] = v[channel of column j], for n columns */
+static void spread(size_t n, size_t C, size_t lanes, const float *v, float p[TILE])
+{
+    struct column at = {0, 0};
+    for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
+        p[j] = v[at.channel];
+}
+
+/* sum[channel of column j] += p[j] */
+static void gather(size_t n, size_t C, size_t lanes, const float p[TILE], double *sum)
+{
+    struct column at = {0, 0};
+    for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
+        sum[at.channel] += (double)p[j];
 }
 
 static inline size_t tile_width(size_t from, size_t columns)
@@ -61,9 +96,9 @@ static inline void affine(size_t rows, size_t C, size_t lanes, const float *x, c
     for (size_t from = 0; from < s.columns; from += TILE) {
         const size_t n = tile_width(from, s.columns);
         if (b)
-            spread(from, n, C, lanes, b, row_b);
+            spread(n, C, lanes, b + from / lanes, row_b);
         if (a)
-            spread(from, n, C, lanes, a, row_a);
+            spread(n, C, lanes, a + from / lanes, row_a);
         affine_rows(s.rows, s.columns, n, a ? row_a : NULL, row_b, x + from, y + from);
         if (s.rest) /* then there is one tile only, and it is still at hand */
             affine_rows(1, 0, s.rest, a ? row_a : NULL, row_b, x + s.rows * s.columns,
@@ -71,56 +106,67 @@ static inline void affine(size_t rows, size_t C, size_t lanes, const float *x, c
     }
 }
 
-/* sum + x, or sum + x dy unless dy is NULL, of n <= VF floats */
-static inline vf accumulate(vf sum, const float *x, const float *dy, size_t n)
+/* x[0] + x[ld] + …, or that of x dy unless dy is NULL: `rows` of them, n <= VF floats wide */
+static inline vf few_rows(size_t rows, size_t ld, size_t n, const float *x, const float *dy)
 {
-    if (dy)
-        return vf_fma(vf_get(x, n), vf_get(dy, n), sum);
-    return sum + vf_get(x, n);
+    vf sum = vf_set(0.0f);
+    for (size_t r = 0; r < rows; r++)
+        if (dy)
+            sum = vf_fma(vf_get(x + r * ld, n), vf_get(dy + r * ld, n), sum);
+        else
+            sum = sum + vf_get(x + r * ld, n);
+    return sum;
 }
 
-/* total[j] += sum over rows of x[r][j], or of x[r][j] dy[r][j] unless dy is NULL. */
-static inline void sum_rows(size_t rows, size_t ld, size_t n, const float *x, const float *dy,
-                            double total[TILE])
+/* part[j] += sum over `rows` rows, for n columns. part is whole vectors also at its end: a
+ * masked store would have to reach memory before the next rows could load it. */
+static inline void add_rows(size_t rows, size_t ld, size_t n, const float *x, const float *dy,
+                            float part[TILE])
 {
-    const size_t whole = n / VF, rest = n % VF;
+    size_t j = 0;
+    for (; j + VF <= n; j += VF)
+        vf_store(part + j, vf_load(part + j) + few_rows(rows, ld, VF, x + j, dy ? dy + j : NULL));
+    if (j < n)
+        vf_store(part + j,
+                 vf_load(part + j) + few_rows(rows, ld, n - j, x + j, dy ? dy + j : NULL));
+}
+
+/* total[j] = sum over all rows, for n columns of a tile */
+static inline void sum_rows(size_t rows, size_t ld, size_t n, const float *x, const float *dy,
+                            float total[TILE])
+{
+    float part[TILE];
+    memset(total, 0, n * sizeof *total);
     for (size_t from = 0; from < rows; from += ROWS) {
         const size_t to = rows - from < ROWS ? rows : from + ROWS;
-        vf sum[VECTORS];
-        float part[TILE];
-        for (int v = 0; v < VECTORS; v++)
-            sum[v] = vf_set(0.0f);
-        for (size_t r = from; r < to; r++) {
-            const float *const a = x + r * ld, *const b = dy ? dy + r * ld : NULL;
-            for (size_t v = 0; v < whole; v++)
-                sum[v] = accumulate(sum[v], a + v * VF, b ? b + v * VF : NULL, VF);
-            if (rest)
-                sum[whole] =
-                    accumulate(sum[whole], a + whole * VF, b ? b + whole * VF : NULL, rest);
-        }
-        for (int v = 0; v < VECTORS; v++)
-            vf_store(part + v * VF, sum[v]);
-        for (size_t j = 0; j < n; j++)
-            total[j] += (double)part[j];
+        size_t r = from;
+        memset(part, 0, sizeof part);
+        for (; r + 4 <= to; r += 4)
+            add_rows(4, ld, n, x + r * ld, dy ? dy + r * ld : NULL, part);
+        for (; r < to; r++)
+            add_rows(1, ld, n, x + r * ld, dy ? dy + r * ld : NULL, part);
+        EACH(n, total, AT(total) + AT(part));
     }
 }
 
-/* A channel's columns all lie in one tile: TILE is a multiple of lanes. */
+/* out[c] = sum over c's columns, all of which lie in one tile */
 static inline void reduce(size_t rows, size_t C, size_t lanes, const float *x, const float *dy,
                           float *out)
 {
     const struct shape s = regroup(rows, C, lanes);
     for (size_t from = 0; from < s.columns; from += TILE) {
         const size_t n = tile_width(from, s.columns), behind = s.rows * s.columns;
-        double total[TILE] = {0}, channel[TILE] = {0};
-        sum_rows(s.rows, s.columns, n, x + from, dy ? dy + from : NULL, total);
-        if (s.rest)
-            sum_rows(1, 0, s.rest, x + behind, dy ? dy + behind : NULL, total);
         const size_t first = from / lanes, channels = (n < C * lanes ? n : C * lanes) / lanes;
-        for (size_t j = 0; j < n; j++)
-            channel[(from + j) / lanes % C - first] += total[j];
+        float total[TILE];
+        double sum[TILE] = {0};
+        sum_rows(s.rows, s.columns, n, x + from, dy ? dy + from : NULL, total);
+        gather(n, C, lanes, total, sum);
+        if (s.rest) {
+            sum_rows(1, 0, s.rest, x + behind, dy ? dy + behind : NULL, total);
+            gather(s.rest, C, lanes, total, sum);
+        }
         for (size_t c = 0; c < channels; c++)
-            out[first + c] = (float)channel[c];
+            out[first + c] = (float)sum[c];
     }
 }
 
