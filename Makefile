@@ -71,10 +71,11 @@ tool_packages := clang clang-tidy clang-format cppcheck libomp-dev
 bench: $(B)/bench
 	ln -sf $< $@
 
+# A plugin takes nn_…() from whoever loads it: the program, by its libnn.so, or a test.
 define plugin_rule
-$(B)/plugins/bench-$1.so: $(patsubst %.c,$(B)/%.o,$(wildcard plugins/$1/*.c)) $(B)/libnn.so
+$(B)/plugins/bench-$1.so: $(patsubst %.c,$(B)/%.o,$(wildcard plugins/$1/*.c))
 	@mkdir -p $$(@D)
-	$$(link) -shared $$(filter %.o,$$^) -L$(B) -lnn -lm
+	$$(link) -shared $$^ -lm
 endef
 $(foreach p,$(plugins),$(eval $(call plugin_rule,$p)))
 
@@ -146,6 +147,13 @@ $(kernel_tests:%=$(B)/tests/%): $(B)/tests/%: $(B)/tests/%.o $(base_objects) $(k
 # Tests see the insides of the library, so they link its objects, not libnn.so.
 $(B)/tests/t_%: $(B)/tests/t_%.o $(base_objects) $(kernel_objects) $(graph_objects) $(host_objects)
 	$(link) $^ -rdynamic $(host_libs)
+
+# Plugins that break their word, one way each.
+test_plugins := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/bench-%.so,$(wildcard tests/plugins/*.c))
+$(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
+	$(link) -shared $^ -lm
+$(addprefix $(B)/tests/,t_plugin t_worker): | $(test_plugins)
+$(addprefix $(B)/tests/,t_golden t_worker): | $(plugins:%=$(B)/plugins/bench-%.so)
 
 $(B)/tests/b_%: $(B)/tests/b_%.o $(base_objects) $(kernel_objects) $(graph_objects)
 	$(link) $^ -rdynamic -lm -ldl

@@ -1,0 +1,274 @@
+/* Our networks against an independent implementation (golden/make_golden.py: PyTorch in double
+ * precision): the losses of ten steps within 1e-4 relative, the first gradients within 1e-3 of
+ * their size; on every instruction set, fused or not, in either layout, by one thread or two. */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "graph/program.h"
+#include "kernels/kernels.h"
+#include "tap.h"
+#include "train/optimizer.h"
+#include "train/plugin_load.h"
+#include "train/recipe.h"
+
+enum { STEPS = 10, ELEMENTS = 6, PARAMS = 16 };
+static const double loss_tolerance = 1e-4, grad_tolerance = 1e-3;
+
+/* ---------------------------------------------------------------- the file */
+
+struct golden {
+    char plugin[32], variant[32], optimizer[16];
+    int batch, params, grads, losses;
+    double rate, momentum, decay, clip, loss[STEPS];
+    struct start {
+        char name[32];
+        unsigned stream;
+        double scale, offset;
+    } param[PARAMS];
+    struct grad {
+        char name[32];
+        double norm, largest, projection, value[ELEMENTS];
+        unsigned stream;
+        size_t at[ELEMENTS];
+    } grad[PARAMS];
+};
+
+static bool take_grad(struct grad *g, const char *line)
+{
+    int used = 0;
+    bool fine = sscanf(line, "grad %31s %lf %lf %u %lf%n", g->name, &g->norm, &g->largest,
+                       &g->stream, &g->projection, &used) == 5;
+    for (int i = 0; fine && i < ELEMENTS; i++) {
+        int n = 0;
+        fine = sscanf(line += used, " %zu:%lf%n", &g->at[i], &g->value[i], &n) == 2;
+        used = n;
+    }
+    return fine;
+}
+
+static bool take_line(struct golden *g, const char *line)
+{
+    struct start *s = &g->param[g->params];
+    int step;
+    if (strncmp(line, "run", 3) == 0)
+        return sscanf(line, "run %31s %31s %d %15s %lf %lf %lf %lf", g->plugin, g->variant,
+                      &g->batch, g->optimizer, &g->rate, &g->momentum, &g->decay, &g->clip) == 8;
+    if (strncmp(line, "param", 5) == 0)
+        return g->params++ < PARAMS && sscanf(line, "param %31s %u %lf %lf", s->name, &s->stream,
+                                              &s->scale, &s->offset) == 4;
+    if (strncmp(line, "grad", 4) == 0)
+        return g->grads < PARAMS && take_grad(&g->grad[g->grads++], line);
+    if (strncmp(line, "loss", 4) == 0)
+        return g->losses < STEPS && sscanf(line, "loss %d %lf", &step, &g->loss[g->losses]) == 2 &&
+               step == g->losses++;
+    return line[0] == '#';
+}
+
+static bool read_golden(const char *path, struct golden *g)
+{
+    FILE *f = fopen(path, "r");
+    char line[1024];
+    bool fine = f != NULL;
+    *g = (struct golden){0};
+    while (fine && fgets(line, sizeof line, f))
+        fine = take_line(g, line);
+    if (f)
+        fclose(f);
+    return fine && g->losses == STEPS && g->grads == g->params;
+}
+
+/* --------------------------------------------------------------- the formulas */
+
+static uint32_t scatter(uint32_t i, unsigned stream)
+{
+    return i * 2654435761u + stream * 40503u + 12345u;
+}
+
+/* As noise() of make_golden.py: in [-1, 1), exact. */
+static float noise(unsigned stream, size_t i)
+{
+    uint32_t x = scatter((uint32_t)i, stream);
+    x = (x ^ x >> 15) * 2246822519u;
+    x = (x ^ x >> 13) * 3266489917u;
+    x ^= x >> 16;
+    return (float)(x >> 8) * 0x1p-23f - 1.0f;
+}
+
+static void set_inputs(struct program *p)
+{
+    const struct tensor *image = program_find(p, TENSOR_INPUT, "image");
+    const struct tensor *label = program_find(p, TENSOR_INPUT, "label");
+    float *x = xmalloc(image->elements * sizeof *x);
+    for (size_t i = 0; i < image->elements; i++)
+        x[i] = noise(1, i);
+    program_write(p, image, x);
+    for (size_t i = 0; i < label->elements; i++)
+        ((int32_t *)label->data)[i] = (int32_t)((scatter((uint32_t)i, 0) >> 16) % 10);
+    free(x);
+}
+
+static bool set_params(struct program *p, const struct golden *g)
+{
+    int n = 0;
+    while (program_tensor(p, TENSOR_PARAM, n))
+        n++;
+    for (int k = 0; k < g->params; k++) {
+        const struct start *s = &g->param[k];
+        const struct tensor *t = program_find(p, TENSOR_PARAM, s->name);
+        if (!t)
+            return false;
+        float *w = xmalloc(t->elements * sizeof *w);
+        for (size_t i = 0; i < t->elements; i++)
+            w[i] = (float)s->scale * noise(s->stream, i) + (float)s->offset;
+        program_write(p, t, w);
+        free(w);
+    }
+    return n == g->params;
+}
+
+/* ------------------------------------------------------------------ comparing */
+
+static double far(double got, double want, double unit) { return fabs(got - want) / unit; }
+
+/* The largest deviation of one gradient: of norm and projection by the norm, of elements by the
+ * largest element. */
+static double grad_error(const struct program *p, const struct grad *g)
+{
+    const struct tensor *t = program_find(p, TENSOR_GRAD, g->name);
+    if (!t)
+        return INFINITY;
+    float *x = xmalloc(t->elements * sizeof *x);
+    program_read(p, t, x);
+    double squares = 0, projection = 0;
+    for (size_t i = 0; i < t->elements; i++) {
+        squares += (double)x[i] * (double)x[i];
+        projection += (double)x[i] * (double)noise(g->stream, i);
+    }
+    double worst =
+        fmax(far(sqrt(squares), g->norm, g->norm), far(projection, g->projection, g->norm));
+    for (int i = 0; i < ELEMENTS; i++)
+        worst =
+            fmax(worst, g->at[i] < t->elements ? far((double)x[g->at[i]], g->value[i], g->largest)
+                                               : (double)INFINITY);
+    free(x);
+    return worst;
+}
+
+static float update(void *arg, const struct crew *crew, struct program *p)
+{
+    size_t n;
+    float *w = program_weights(p, &n);
+    return optimizer_update(arg, crew, w, program_grads(p, &n));
+}
+
+static struct nn_recipe recipe_of(const struct golden *g)
+{
+    struct nn_recipe r = {
+        .optimizer = NN_SGD,
+        .rate = (float)g->rate,
+        .momentum = (float)g->momentum,
+        .beta2 = 0.999f,
+        .epsilon = 1e-8f,
+        .weight_decay = (float)g->decay,
+        .clip_norm = (float)g->clip,
+    };
+    while (r.optimizer <= NN_ADAMW && strcmp(optimizer_name[r.optimizer], g->optimizer) != 0)
+        r.optimizer++;
+    return r;
+}
+
+static void compare(const struct golden *g, struct program *p, const char *what)
+{
+    struct optimizer o;
+    size_t n;
+    program_weights(p, &n);
+    const struct nn_recipe recipe = recipe_of(g);
+    optimizer_init(&o, &recipe, n);
+    program_set_hooks(p, &(struct program_hooks){.update = update, .arg = &o});
+    double worst_loss = 0, worst_grad = 0;
+    const char *name = "none";
+    for (int s = 0; s < STEPS; s++) {
+        optimizer_begin(&o, g->rate);
+        if (!program_run(p)) {
+            printf("# step %d: %s\n", s, program_blame(p));
+            worst_loss = INFINITY;
+            break;
+        }
+        worst_loss = fmax(worst_loss, far((double)program_loss(p), g->loss[s], fabs(g->loss[s])));
+        for (int k = 0; s == 0 && k < g->grads; k++) {
+            const double error = grad_error(p, &g->grad[k]);
+            if (error > worst_grad) {
+                worst_grad = error;
+                name = g->grad[k].name;
+            }
+        }
+    }
+    is_near(worst_loss, 0, loss_tolerance, "%s: ten losses", what);
+    is_near(worst_grad, 0, grad_tolerance, "%s: gradients (worst: %s)", what, name);
+    optimizer_release(&o);
+}
+
+static void check_one(const struct golden *g, struct nn_graph *graph, int threads, bool no_fuse,
+                      bool no_lanes)
+{
+    char what[128];
+    struct err err = {0};
+    const struct program_options options = {
+        .threads = threads, .train = true, .no_fuse = no_fuse, .no_lanes = no_lanes};
+    snprintf(what, sizeof what, "%s:%s %s%s%s, %d thread%s", g->plugin, g->variant, kn->isa,
+             no_fuse ? " unfused" : "", no_lanes ? " without lanes" : "", threads,
+             threads > 1 ? "s" : "");
+    struct program *p = program_new(graph, &options, &err);
+    if (!ok(p != NULL, "%s: a program", what)) {
+        printf("# %s\n", err.text);
+        return;
+    }
+    set_inputs(p);
+    if (ok(set_params(p, g), "%s: parameters by their names", what))
+        compare(g, p, what);
+    program_free(p);
+}
+
+static void check_network(const char *folder, const char *name)
+{
+    struct golden g;
+    struct plugin plugin;
+    struct err err = {0};
+    char *tsv = xprintf("tests/golden/%s.tsv", name);
+    if (!ok(read_golden(tsv, &g), "%s can be read", tsv))
+        return;
+    char *so = xprintf("%s/../plugins/bench-%s.so", folder, g.plugin);
+    free(tsv);
+    if (!ok(plugin_open(so, &plugin, &err), "plugin %s", g.plugin)) {
+        printf("# %s\n", err.text);
+        return;
+    }
+    const struct nn_variant *v = plugin_variant(&plugin, g.variant, &err);
+    for (int i = 0; ok(v != NULL, "variant") && kn_tables[i]; i++) {
+        if (!kn_runs_here(kn_tables[i]) || !kn_init(kn_tables[i]->isa, &err))
+            continue;
+        struct nn_graph *graph = graph_new(g.batch);
+        plugin.facts.build(graph, v->config);
+        for (int k = 0; k < 4; k++)
+            check_one(&g, graph, 1 + (k == 0), k & 1, k & 2);
+        graph_free(graph);
+    }
+    plugin_close(&plugin);
+    free(so);
+}
+
+int main(void)
+{
+    char folder[4096] = "";
+    const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    *(n > 0 ? strrchr(folder, '/') : folder) = '\0';
+    check_network(folder, "mlp-300-100");
+    check_network(folder, "lenet5-modern");
+    check_network(folder, "lenet5-original");
+    check_network(folder, "filters-gabor");
+    return done();
+}
