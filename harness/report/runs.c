@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "report/format.h"
+#include "report/report.h"
 #include "report/table.h"
 
 /* clang-format off */
@@ -15,7 +16,7 @@ static const struct table_column columns[] = {
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 /* "90.3 % accuracy": the metric's name stands once, in the cell, because plugins differ. */
-static bool is_percent(const char *metric)
+bool report_is_percent(const char *metric)
 {
     return strstr(metric, "accuracy") || strchr(metric, '%');
 }
@@ -25,7 +26,7 @@ static void quality_cell(struct table *t, const struct store_row *r, double valu
     char b[FORMAT_TEXT];
     if (!isfinite(value))
         table_cell(t, "–");
-    else if (is_percent(r->metric))
+    else if (report_is_percent(r->metric))
         table_cell(t, "%s %%", format_fixed(value, 2, b));
     else
         table_cell(t, "%s", format_digits(value, 4, b));
@@ -42,7 +43,7 @@ static void published_cell(struct table *t, const struct store_row *r)
     }
     const bool same = strcmp(r->published_dataset, r->dataset) == 0;
     table_cell(t, "%s%s%s%s%s", format_digits(r->published, 4, b),
-               is_percent(r->metric) ? " %" : "", same ? "" : " (",
+               report_is_percent(r->metric) ? " %" : "", same ? "" : " (",
                same ? "" : r->published_dataset, same ? "" : ")");
     table_tone(t, same ? TONE_PLAIN : TONE_DIM);
 }

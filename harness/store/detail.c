@@ -131,11 +131,11 @@ static const struct {
      "SELECT d.name, d.path, d.train_items AS 'training items', d.test_items AS 'test items', "
      "iif(d.synthetic, 'yes', 'no') AS synthetic, d.sha256 FROM run r JOIN dataset d ON d.id = r.dataset_id WHERE r.id = ?"},
     {"noise",
-     "SELECT rss_peak / 1048576 || ' MiB' AS 'peak resident', ctx_invol AS 'involuntary switches', "
+     "SELECT (rss_peak / 1048576) || ' MiB' AS 'peak resident', ctx_invol AS 'involuntary switches', "
      "major_faults AS 'major faults' FROM run WHERE id = ?"},
     {"machine",
-     "SELECT m.cpu, m.arch, m.isa, m.sockets, m.cores, m.threads, m.l1d / 1024 || ' KiB' AS L1d, "
-     "m.l2 / 1024 || ' KiB' AS L2, m.l3 / 1024 || ' KiB' AS L3, round(m.ram / 1073741824.0, 1) || ' GiB' AS memory, "
+     "SELECT m.cpu, m.arch, m.isa, m.sockets, m.cores, m.threads, (m.l1d / 1024) || ' KiB' AS L1d, "
+     "(m.l2 / 1024) || ' KiB' AS L2, (m.l3 / 1024) || ' KiB' AS L3, round(m.ram / 1073741824.0, 1) || ' GiB' AS memory, "
      "m.hypervisor, substr(m.fp, 1, 16) AS fingerprint "
      "FROM run r JOIN session s ON s.id = r.session_id JOIN environment e ON e.id = s.env_id "
      "JOIN machine m ON m.id = e.machine_id WHERE r.id = ?"},

@@ -1,0 +1,307 @@
+/* data.c — the numbers behind each picture, as .tsv files with their provenance on top, the
+ * scripts that draw them, and which pictures there can be. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "report/assets.h"
+#include "report/report.h"
+#include "report/table.h"
+
+static void provenance(const struct report *r, struct text *t, const char *what)
+{
+    char date[64];
+    const time_t now = time(NULL);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M %z", localtime(&now));
+    text_add(t, "# %s\n# made %s by bench %s\n# machine: %s; commit: %s\n", what, date,
+             BENCH_VERSION, store_fact(r->facts, r->facts_count, "machine", "cpu"),
+             store_fact(r->facts, r->facts_count, "build", "commit"));
+}
+
+/* Tabs, newlines and quotes would end a field. */
+static void add_label(struct text *t, const char *label)
+{
+    text_add(t, "\"");
+    for (; *label; label++)
+        text_add(t, "%c", strchr("\t\n\r\"", *label) ? ' ' : *label);
+    text_add(t, "\"");
+}
+
+static void add_number(struct text *t, double x)
+{
+    if (isfinite(x))
+        text_add(t, "\t%.10g", x);
+    else
+        text_add(t, "\tNaN");
+}
+
+static bool write_runs(const struct report *r, struct err *err)
+{
+    struct text t = {0};
+    provenance(r, &t, "one line a run; step quantiles in ms, of warm steps");
+    text_add(&t,
+             "# "
+             "label\tyear\tparameters\tMACs\tquality\tbest\tpublished\ttime_s\tsamples_per_s\tstep_"
+             "ms\tmad_ms"
+             "\tq01\tq25\tq50\tq75\tq99\n");
+    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
+        const struct store_row *w = &r->runs[i].row;
+        const double numbers[] = {w->params,        w->macs,      w->last,
+                                  w->best,          w->published, w->time_s,
+                                  w->samples_per_s, w->step_ms,   w->step_ms_mad};
+        add_label(&t, r->runs[i].label);
+        add_number(&t, w->year ? w->year : (double)NAN);
+        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+            add_number(&t, numbers[k]);
+        for (int k = 0; k < 5; k++)
+            add_number(&t, r->runs[i].step_quantile[k]);
+        text_add(&t, "\n");
+    }
+    const bool good = report_file(r, "runs.tsv", &t, err);
+    text_release(&t);
+    return good;
+}
+
+/* What the axes are called: "test accuracy (%)" when all runs measure the same. */
+static bool write_words(const struct report *r, struct err *err)
+{
+    struct text t = {0};
+    const char *const metric = r->runs_count ? r->runs[0].row.metric : "";
+    bool same = *metric && !strpbrk(metric, "'\\\n");
+    for (int i = 1; i < r->runs_count; i++)
+        same = same && strcmp(metric, r->runs[i].row.metric) == 0;
+    const bool percent = same && report_is_percent(metric) && !strchr(metric, '%');
+    text_add(&t, "quality = '%s%s%s'\n", same ? "test " : "quality on the test set",
+             same ? metric : "", percent ? " (%)" : "");
+    const bool good = report_file(r, "words.gp", &t, err);
+    text_release(&t);
+    return good;
+}
+
+/* A block a run, two empty lines between; its first line carries the label. */
+static bool write_curves(const struct report *r, struct err *err)
+{
+    struct text t = {0};
+    provenance(r, &t, "a block a run, a line an epoch");
+    text_add(&t,
+             "# epoch\ttime_s\trate\ttrain_loss\ttest_loss\ttrain_quality\ttest_quality\tstep\n");
+    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
+        if (!r->runs[i].points_count)
+            continue;
+        add_label(&t, r->runs[i].label);
+        text_add(&t, "\n");
+        for (int k = 0; k < r->runs[i].points_count; k++) {
+            const struct store_point *p = &r->runs[i].points[k];
+            const double numbers[] = {p->time_s, p->rate, p->train_loss,  p->test_loss,
+                                      p->train,  p->test, (double)p->step};
+            text_add(&t, "%d", p->epoch);
+            for (size_t c = 0; c < sizeof numbers / sizeof *numbers; c++)
+                add_number(&t, numbers[c]);
+            text_add(&t, "\n");
+        }
+        text_add(&t, "\n\n");
+    }
+    const bool good = report_file(r, "curves.tsv", &t, err);
+    text_release(&t);
+    return good;
+}
+
+/* ---- time by row of the paper's table -------------------------------------------------- */
+
+enum { PASSES = 4, MOST_ROWS = 40 };
+
+struct row_time {
+    const char *row;
+    double ms[PASSES];
+};
+
+/* What belongs to no row is named by what it does. */
+static const char *row_name(const struct run_layer *l)
+{
+    return l->pass == 2 ? "update" : l->pass == 3 ? "input" : *l->row ? l->row : l->op;
+}
+
+static int sum_rows(const struct report_run *run, struct row_time sums[MOST_ROWS])
+{
+    int rows = 0;
+    for (int i = 0; i < run->layers_count; i++) {
+        const struct run_layer *l = &run->layers[i];
+        int k = 0;
+        while (k < rows && strcmp(sums[k].row, row_name(l)) != 0)
+            k++;
+        if (k == rows && rows == MOST_ROWS)
+            sums[k = MOST_ROWS - 1].row = "(the rest)";
+        else if (k == rows)
+            sums[rows++] = (struct row_time){.row = row_name(l)};
+        sums[k].ms[l->pass] += l->ns * 1e-6;
+    }
+    return rows;
+}
+
+static bool write_layers(const struct report *r, const struct report_run *run, const char *name,
+                         struct err *err)
+{
+    struct text t = {0}, script = {0};
+    struct row_time sums[MOST_ROWS];
+    char file[64];
+    const int rows = sum_rows(run, sums);
+    provenance(r, &t, "mean time of one step by row of the paper's table, ms");
+    text_add(&t, "# row\tforward\tbackward\tupdate\tinput\n");
+    for (int i = 0; i < rows; i++) {
+        add_label(&t, sums[i].row);
+        for (int pass = 0; pass < PASSES; pass++)
+            add_number(&t, sums[i].ms[pass]);
+        text_add(&t, "\n");
+    }
+    text_add(&script, "# %s.gp — time of one step of %s, by row.\nname = '%s'\nload 'layers.gp'\n",
+             name, run->label, name);
+    snprintf(file, sizeof file, "%s.tsv", name);
+    bool good = report_file(r, file, &t, err);
+    snprintf(file, sizeof file, "%s.gp", name);
+    good = good && report_file(r, file, &script, err);
+    text_release(&t);
+    text_release(&script);
+    return good;
+}
+
+static const char *layer_time(double ms, double whole, char b[48])
+{
+    snprintf(b, 48, "%.3f ms (%.1f %%)", ms, whole > 0 ? 100 * ms / whole : 0);
+    return b;
+}
+
+struct table *report_layers_table(const struct report_run *run)
+{
+    static const struct table_column columns[] = {{"row", false, 0},     {"forward", true, 0},
+                                                  {"backward", true, 0}, {"update", true, 0},
+                                                  {"input", true, 0},    {"all", true, 0}};
+    struct table *t = table_new(columns, 6);
+    struct row_time sums[MOST_ROWS];
+    const int rows = sum_rows(run, sums);
+    double whole = 0;
+    char b[48];
+    for (int i = 0; i < rows; i++)
+        for (int pass = 0; pass < PASSES; pass++)
+            whole += sums[i].ms[pass];
+    for (int i = 0; i < rows; i++) {
+        double all = 0;
+        table_cell(t, "%s", sums[i].row);
+        for (int pass = 0; pass < PASSES; pass++) {
+            all += sums[i].ms[pass];
+            table_cell(t, sums[i].ms[pass] > 0 ? "%.3f ms" : "–", sums[i].ms[pass]);
+        }
+        table_cell(t, "%s", layer_time(all, whole, b));
+    }
+    return t;
+}
+
+/* ---- which pictures --------------------------------------------------------------------- */
+
+static struct report_picture *add_picture(struct report *r, const char *name, const char *title)
+{
+    struct report_picture *p = &r->pictures[r->pictures_count++];
+    snprintf(p->name, sizeof p->name, "%s", name);
+    snprintf(p->title, sizeof p->title, "%s", title);
+    return p;
+}
+
+static bool any(const struct report *r, double (*of)(const struct report_run *run))
+{
+    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++)
+        if (isfinite(of(&r->runs[i])))
+            return true;
+    return false;
+}
+
+static double has_loss(const struct report_run *run)
+{
+    return run->points_count ? run->points[0].train_loss : NAN;
+}
+static double has_quality(const struct report_run *run)
+{
+    return run->points_count ? run->points[0].test : NAN;
+}
+static double has_cost(const struct report_run *run)
+{
+    return run->row.params + run->row.macs + run->row.last;
+}
+static double has_steps(const struct report_run *run) { return run->step_quantile[0]; }
+
+static const struct {
+    const char *name, *title, *caption;
+    double (*needs)(const struct report_run *run);
+} pictures[] = {
+    {"loss", "Loss by epoch",
+     "What the optimizer drives down, averaged over each epoch: solid on the test set, dashed on "
+     "the training set. "
+     "A solid line that turns up while its dashed one goes on falling is over-fitting.",
+     has_loss},
+    {"accuracy", "Quality by epoch",
+     "The plugin's own metric on the test set after each epoch. It says how much each pass over "
+     "the data still teaches.",
+     has_quality},
+    {"time", "Quality against training time",
+     "The same quality against seconds of training on this machine, evaluation included: the curve "
+     "that is further "
+     "up and to the left wins, whatever its epochs cost.",
+     has_quality},
+    {"cost", "Quality against size and work",
+     "Last quality against trained parameters and against multiply-adds of one forward pass. Up "
+     "and to the left is "
+     "better: more for less.",
+     has_cost},
+    {"steps", "Steadiness of the training step",
+     "All steps after warm-up, as distance from their median, which stands beside the name: the "
+     "bar holds the middle "
+     "half, the whiskers reach from the 1st to the 99th percentile. A long right whisker is the "
+     "machine's noise, not the "
+     "network's.",
+     has_steps},
+};
+
+static bool choose_pictures(struct report *r, struct err *err)
+{
+    int drawn = 0;
+    bool good = true;
+    r->pictures = xcalloc(sizeof pictures / sizeof *pictures + REPORT_LAYERS, sizeof *r->pictures);
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
+        if (!any(r, pictures[i].needs))
+            continue;
+        struct report_picture *p = add_picture(r, pictures[i].name, pictures[i].title);
+        snprintf(p->caption, sizeof p->caption, "%s", pictures[i].caption);
+    }
+    for (int i = 0; good && i < r->runs_count && drawn < REPORT_LAYERS; i++) {
+        const struct report_run *run = &r->runs[i];
+        char name[32], title[160];
+        if (!run->layers_count)
+            continue;
+        drawn++;
+        snprintf(name, sizeof name, "layers_%lld", (long long)run->row.id);
+        snprintf(title, sizeof title, "Where a step of %.120s goes", run->label);
+        struct report_picture *p = add_picture(r, name, title);
+        snprintf(p->caption, sizeof p->caption,
+                 "Mean time of one training step by row of the network's table, batch %d on %d "
+                 "thread%s (run %lld, with "
+                 "--profile): computing the output, and computing the gradients.",
+                 run->row.batch, run->row.threads, run->row.threads == 1 ? "" : "s",
+                 (long long)run->row.id);
+        good = write_layers(r, run, name, err);
+    }
+    return good;
+}
+
+bool report_data(struct report *r, struct err *err)
+{
+    bool good = write_words(r, err) && write_runs(r, err) && write_curves(r, err) &&
+                choose_pictures(r, err);
+    for (int i = 0; good && report_scripts[i].name; i++) {
+        struct text script = {0};
+        text_add(&script, "%s", report_scripts[i].content);
+        good = report_file(r, report_scripts[i].name, &script, err);
+        text_release(&script);
+    }
+    return good;
+}
