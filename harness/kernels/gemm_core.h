@@ -99,6 +99,13 @@ void KN(gemm_tile)(int mr, int cols, int kc, struct gemm_x x, struct gemm_y y, f
 void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int cols, const float *t,
                      size_t ldt, float *c, size_t ldc);
 
+/* Partial sums of gemm_dot() in registers: rows of A, rows of B. */
+enum { GEMM_DOT_MR = VF == 8 ? 2 : VF == 1 ? 2 : 4, GEMM_DOT_NR = VF == 8 ? 4 : VF == 1 ? 4 : 6 };
+
+/* Rows [i0, i1) and columns [j0, j1) of C = e(A B^T), A [M][lda], B [N][ldb]; gemm_dot.c. */
+void KN(gemm_dot)(const struct kn_gemm *g, const float *a, const float *b, float *c,
+                  const struct kn_epilogue *e, int i0, int i1, int j0, int j1);
+
 /* y [cols][ldy] = x [rows][ldx] transposed, with rows up to `padded` filled with zeros. */
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
                         int padded);

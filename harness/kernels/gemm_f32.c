@@ -105,6 +105,7 @@ static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_
 
 /* How a product is done. Nothing here changes a bit of the result. */
 struct plan {
+    bool dots;    /* gemm_dot(); chosen by the whole product, for it changes the order of sums */
     bool swapped; /* C^T = B^T A^T: columns of C are the rows of tiles, rows lie along the lanes */
     bool copied;  /* X */
     int rows, cols; /* of threads */
@@ -148,9 +149,27 @@ static double split(const struct kn_gemm *g, bool swapped, int threads, struct p
     return least;
 }
 
+/* Sums along the lanes: nothing to pack, but lanes to add. */
+static bool dots_pay(const struct kn_gemm *g)
+{
+    enum { FEW = 16 };
+    struct plan p;
+    if (g->ta || !g->tb || g->packed_b || (g->M > FEW && g->N > FEW) || g->K < 2 * VF)
+        return false;
+    const double tiles = ceil((double)g->M / GEMM_DOT_MR) * ceil((double)g->N / GEMM_DOT_NR);
+    const double sums = (double)g->M * g->N * ((g->K + VF - 1) / VF),
+                 ends = 5.0 * g->M * g->N + 30 * tiles;
+    const double few = g->M < g->N ? g->M : g->N,
+                 loads = 1 + 1 / few; /* a lone row cannot keep up */
+    return loads * sums + ends < fmin(split(g, false, 1, &p), split(g, true, 1, &p));
+}
+
 static struct plan make_plan(const struct kn_gemm *g, int threads)
 {
     struct plan straight, swapped;
+    if (dots_pay(g))
+        return (struct plan){
+            .dots = true, .rows = g->M > g->N ? threads : 1, .cols = g->M > g->N ? 1 : threads};
     const double c = split(g, false, threads, &straight);
     struct plan p = g->packed_b || c <= split(g, true, threads, &swapped) ? straight : swapped;
     const struct matrix x = p.swapped ? (struct matrix){.ld = g->ldb, .turned = !g->tb}
@@ -205,6 +224,10 @@ static void product(const struct kn_gemm *g, size_t index, const struct plan *p,
     size_t i0, i1, j0, j1;
     crew_share(&down, rows, 1, &i0, &i1);
     crew_share(&across, cols, g->packed_b ? GEMM_NR : VF, &j0, &j1);
+    if (p->dots) {
+        KN(gemm_dot)(g, a.at, b.at, block.c, &e, (int)i0, (int)i1, (int)j0, (int)j1);
+        return;
+    }
     KN(gemm_block)(&block, (int)i0, (int)i1, (int)j0, (int)j1, work);
 }
 

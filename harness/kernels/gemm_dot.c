@@ -1,0 +1,116 @@
+/* gemm_dot — C = A B^T where one of the two has few rows: sums along the lanes.
+ *
+ *     C[i][j] = sum_k A[i][k] B[j][k]
+ *
+ * Both operands are contiguous along k, so nothing is packed and each row of the
+ * long operand is read once, straight from memory: with few rows the time goes
+ * into that. GEMM_DOT_MR x GEMM_DOT_NR vectors of partial sums are in registers;
+ * lane l adds the terms k = l mod VF in order, and in the end the lanes are added.
+ * The order of the sum differs from that of gemm_block(); gemm_f32 chooses by
+ * the shape of the whole product. */
+#include "kernels/gemm_core.h"
+
+#if defined __GNUC__ && !defined __clang__
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL _Pragma("unroll")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum {
+    MR = GEMM_DOT_MR,
+    NR = GEMM_DOT_NR,
+    AHEAD = 256 /* floats of B fetched early; the prefetchers stop at each page */
+};
+
+/* sums[i * NR + j] = lane sums of acc[i][j] */
+INLINE void add_lanes(const int mr, const int nr, vf acc[MR][NR], float *sums)
+{
+    enum { ALL = (MR * NR + VF - 1) / VF * VF };
+    vf flat[ALL];
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        UNROLL for (int j = 0; j < nr; j++) flat[i * nr + j] = acc[i][j];
+    }
+    for (int n = mr * nr; n % VF; n++)
+        flat[n] = vf_set(0.0f);
+    UNROLL for (int n = 0; n < mr * nr; n += VF)
+    {
+        vf_transpose(flat + n);
+        UNROLL for (int half = VF / 2; half > 0; half /= 2)
+        {
+            UNROLL for (int l = 0; l < half; l++) flat[n + l] = flat[n + l] + flat[n + l + half];
+        }
+        vf_store(sums + n, flat[n]);
+    }
+}
+
+INLINE void dot_tile(const int mr, const int nr, int K, const float *a, size_t lda, const float *b,
+                     size_t ldb, float *sums)
+{
+    vf acc[MR][NR];
+    UNROLL for (int i = 0; i < mr; i++)
+    {
+        UNROLL for (int j = 0; j < nr; j++) acc[i][j] = vf_set(0.0f);
+    }
+    int k = 0;
+    for (; k + VF <= K; k += VF, a += VF, b += VF) {
+        vf y[NR];
+        UNROLL for (int j = 0; j < nr; j++)
+        {
+            y[j] = vf_load(b + (size_t)j * ldb);
+            __builtin_prefetch(b + (size_t)j * ldb + AHEAD);
+        }
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            const vf x = vf_load(a + (size_t)i * lda);
+            UNROLL for (int j = 0; j < nr; j++) acc[i][j] = vf_fma(x, y[j], acc[i][j]);
+        }
+    }
+    if (k < K) {
+        const size_t left = (size_t)(K - k);
+        UNROLL for (int i = 0; i < mr; i++)
+        {
+            const vf x = vf_load_n(a + (size_t)i * lda, left, 0.0f);
+            UNROLL for (int j = 0; j < nr; j++) acc[i][j] =
+                vf_fma(x, vf_load_n(b + (size_t)j * ldb, left, 0.0f), acc[i][j]);
+        }
+    }
+    add_lanes(mr, nr, acc, sums);
+}
+
+typedef void dot_fn(int K, const float *a, size_t lda, const float *b, size_t ldb, float *sums);
+
+/* clang-format off */
+#define DEFINE(mr, nr) \
+    static void dot_##mr##x##nr(int K, const float *a, size_t lda, const float *b, size_t ldb, float *sums) \
+    { dot_tile(mr <= MR ? mr : 1, nr <= NR ? nr : 1, K, a, lda, b, ldb, sums); }
+#define HEIGHT(mr) DEFINE(mr, 1) DEFINE(mr, 2) DEFINE(mr, 3) DEFINE(mr, 4) DEFINE(mr, 5) DEFINE(mr, 6)
+HEIGHT(1) HEIGHT(2) HEIGHT(3) HEIGHT(4)
+#define PICK(mr, nr) (mr <= MR && nr <= NR ? dot_##mr##x##nr : NULL)
+#define ROW(mr) {PICK(mr, 1), PICK(mr, 2), PICK(mr, 3), PICK(mr, 4), PICK(mr, 5), PICK(mr, 6)}
+static dot_fn *const dots[4][6] = {ROW(1), ROW(2), ROW(3), ROW(4)};
+/* clang-format on */
+
+/* Part t of `parts` equal parts of [from, to). */
+static int cut(int from, int to, int t, int parts)
+{
+    return from + (int)((int64_t)(to - from) * t / parts);
+}
+
+void KN(gemm_dot)(const struct kn_gemm *g, const float *a, const float *b, float *c,
+                  const struct kn_epilogue *e, int i0, int i1, int j0, int j1)
+{
+    const int down = (i1 - i0 + MR - 1) / MR, across = (j1 - j0 + NR - 1) / NR;
+    const bool tall = i1 - i0 > j1 - j0; /* the longer operand passes by once */
+    const int outer = tall ? down : across, inner = tall ? across : down;
+    _Alignas(64) float sums[MR * NR + VF];
+    for (int s = 0; s < outer * inner; s++) {
+        const int down_at = tall ? s / inner : s % inner, across_at = tall ? s % inner : s / inner;
+        const int i = cut(i0, i1, down_at, down), mr = cut(i0, i1, down_at + 1, down) - i;
+        const int j = cut(j0, j1, across_at, across), nr = cut(j0, j1, across_at + 1, across) - j;
+        dots[mr - 1][nr - 1](g->K, a + (size_t)i * g->lda, g->lda, b + (size_t)j * g->ldb, g->ldb,
+                             sums);
+        KN(gemm_finish)(e, i, mr, j, nr, sums, (size_t)nr, c, g->ldc);
+    }
+}
