@@ -73,9 +73,9 @@ bench: $(B)/bench
 
 # A plugin takes nn_…() from whoever loads it: the program, by its libnn.so, or a test.
 define plugin_rule
-$(B)/plugins/bench-$1.so: $(patsubst %.c,$(B)/%.o,$(wildcard plugins/$1/*.c))
+$(B)/plugins/bench-$1.so: $(patsubst %.c,$(B)/%.o,$(wildcard plugins/$1/*.c)) Makefile
 	@mkdir -p $$(@D)
-	$$(link) -shared $$^ -lm
+	$$(link) -shared $$(filter %.o,$$^) -lm
 endef
 $(foreach p,$(plugins),$(eval $(call plugin_rule,$p)))
 
