@@ -2,7 +2,6 @@
 # runs.tsv: a line a run; 1 label, 3 parameters, 4 MACs, 5 quality.
 name = 'cost'
 load 'style.gp'
-runs = lines('runs.tsv')
 set logscale x
 set format x '%.0s %c'
 set offsets graph 0.1, graph 0.1, graph 0.1, graph 0.1
@@ -29,6 +28,6 @@ do for [format in formats] {
     unset border; unset tics; unset xlabel
     set key center center inside horizontal maxrows 3 Left reverse
     plot [1:2][0:1] NaN notitle, \
-         for [i=0:runs-1] keyentry with points lt i+1 ps 1.1 title word_of('runs.tsv', i)
+         for [i=0:runs-1] keyentry with points lt i+1 ps 1.1 title label[i+1]
     unset multiplot
 }

@@ -1,6 +1,5 @@
-# layers.gp — mean time of one training step by row of the network's table; NAME.gp sets `name`.
+# layers.gp — mean time of one training step by row of the network's table; NAME.gp sets `name` and `rows`.
 # NAME.tsv: 1 row, 2 forward, 3 backward, 4 update, 5 input, in ms.
-rows = int(system(sprintf("grep -c '^\"' %s.tsv", name)))
 height = 130 + 26*rows
 load 'style.gp'
 data = name.'.tsv'

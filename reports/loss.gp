@@ -2,12 +2,11 @@
 # curves.tsv: a block a run; 1 epoch, 2 seconds, 3 rate, 4 and 5 loss in training and test, 6 and 7 quality.
 name = 'loss'
 load 'style.gp'
-runs = blocks('curves.tsv')
 set xlabel 'epoch'
 set ylabel 'loss'
 set xrange [0.9:*]
 do for [format in formats] {
     eval open(format)
     plot for [i=0:runs-1] 'curves.tsv' index i using 1:4 with lines lt i+1 lw 1.0 dt (5,4) notitle, \
-         for [i=0:runs-1] 'curves.tsv' index i using 1:5 with linespoints lt i+1 title columnheader(1)
+         for [i=0:runs-1] 'curves.tsv' index i using 1:5 with linespoints lt i+1 title label[i+1]
 }

@@ -1,11 +1,11 @@
 # steps.gp — how steady the training steps are: all warm steps around their median,
 # bar 25-75 %, whiskers 1-99 %.
 # runs.tsv: a line a run; 1 label, 12 to 16 quantiles in ms, 14 being the median.
-runs = int(system("grep -c '^\"' runs.tsv"))
+load 'words.gp'
 name = 'steps'
 height = 110 + 40*runs
 load 'style.gp'
-label(i) = sprintf('%s  (%.3g ms)', strcol(1), column(14))
+with_median(i) = sprintf('%s  (%.3g ms)', strcol(1), column(14))
 unset key
 set grid xtics noytics
 set border 1
@@ -15,6 +15,6 @@ set xlabel 'distance of a step from the median (%)'
 set arrow from 0, graph 0 to 0, graph 1 nohead lc rgb ink lw 0.7 back
 do for [format in formats] {
     eval open(format)
-    plot 'runs.tsv' using (0):0:(100*($12/$14-1)):(100*($16/$14-1)):ytic(label(0)) with xerrorbars lc rgb ink lw 0.8 pt 0 ps 0, \
+    plot 'runs.tsv' using (0):0:(100*($12/$14-1)):(100*($16/$14-1)):ytic(with_median(0)) with xerrorbars lc rgb ink lw 0.8 pt 0 ps 0, \
          '' using (0):0:(100*($13/$14-1)):(100*($15/$14-1)):($0-0.22):($0+0.22):(int($0)+1) with boxxyerror lc variable fs solid 1 noborder
 }

@@ -2,7 +2,7 @@
 # file, and draws inside `do for [format in formats] { eval open(format); ... }`: once as SVG for
 # the page, where the ink follows the reader's light or dark theme, and once as PNG.
 
-load 'words.gp'           # written with the data: quality = 'test accuracy (%)'
+load 'words.gp'           # written with the data: quality, runs, label[1..runs]
 if (!exists("height")) height = 400
 ink  = '#112233'          # page.css knows this colour and turns it with the theme
 faint = '#445566'
@@ -36,8 +36,3 @@ set ylabel textcolor rgb ink
 set title textcolor rgb ink
 set key textcolor rgb ink samplen 1.6 spacing 1.15 noenhanced
 set key above center horizontal maxrows 3 Left reverse
-
-# The data files: a line or a block a run, each beginning with its label in quotes.
-blocks(file) = int(system(sprintf("grep -c '^\"' %s", file)))
-lines(file) = blocks(file)
-word_of(file, i) = system(sprintf("grep '^\"' %s | sed -n '%dp' | cut -f1 | tr -d '\"'", file, i + 1))

@@ -65,18 +65,38 @@ static bool write_runs(const struct report *r, struct err *err)
     return good;
 }
 
-/* What the axes are called: "test accuracy (%)" when all runs measure the same. */
+/* gnuplot's 'strings' double their quotes. */
+static void add_string(struct text *t, const char *s)
+{
+    text_add(t, "'");
+    for (; *s; s++)
+        text_add(t, *s == '\'' ? "''" : strchr("\n\r\t", *s) ? " " : "%c", *s);
+    text_add(t, "'");
+}
+
+/* What the scripts cannot know: how many runs there are, their labels, and what the quality axis
+ * is called: "test accuracy (%)" when all runs measure the same. */
 static bool write_words(const struct report *r, struct err *err)
 {
-    struct text t = {0};
-    const char *const metric = r->runs_count ? r->runs[0].row.metric : "";
-    bool same = *metric && !strpbrk(metric, "'\\\n");
-    for (int i = 1; i < r->runs_count; i++)
+    struct text t = {0}, axis = {0};
+    const int runs = r->runs_count < REPORT_CURVES ? r->runs_count : REPORT_CURVES;
+    const char *const metric = runs ? r->runs[0].row.metric : "";
+    bool same = *metric;
+    for (int i = 1; i < runs; i++)
         same = same && strcmp(metric, r->runs[i].row.metric) == 0;
     const bool percent = same && report_is_percent(metric) && !strchr(metric, '%');
-    text_add(&t, "quality = '%s%s%s'\n", same ? "test " : "quality on the test set",
-             same ? metric : "", percent ? " (%)" : "");
+    text_add(&axis, "%s%s%s", same ? "test " : "quality on the test set", same ? metric : "",
+             percent ? " (%)" : "");
+    text_add(&t, "quality = ");
+    add_string(&t, text_str(&axis));
+    text_add(&t, "\nruns = %d\narray label[%d] = [", runs, runs ? runs : 1);
+    for (int i = 0; i < runs; i++) {
+        text_add(&t, i ? ", " : "");
+        add_string(&t, r->runs[i].label);
+    }
+    text_add(&t, "]\n");
     const bool good = report_file(r, "words.gp", &t, err);
+    text_release(&axis);
     text_release(&t);
     return good;
 }
@@ -89,10 +109,10 @@ static bool write_curves(const struct report *r, struct err *err)
     text_add(&t,
              "# epoch\ttime_s\trate\ttrain_loss\ttest_loss\ttrain_quality\ttest_quality\tstep\n");
     for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
-        if (!r->runs[i].points_count)
-            continue;
         add_label(&t, r->runs[i].label);
         text_add(&t, "\n");
+        if (!r->runs[i].points_count) /* keeps its place, and with it everybody's colour */
+            text_add(&t, "NaN\tNaN\tNaN\tNaN\tNaN\tNaN\tNaN\tNaN\n");
         for (int k = 0; k < r->runs[i].points_count; k++) {
             const struct store_point *p = &r->runs[i].points[k];
             const double numbers[] = {p->time_s, p->rate, p->train_loss,  p->test_loss,
@@ -156,8 +176,10 @@ static bool write_layers(const struct report *r, const struct report_run *run, c
             add_number(&t, sums[i].ms[pass]);
         text_add(&t, "\n");
     }
-    text_add(&script, "# %s.gp — time of one step of %s, by row.\nname = '%s'\nload 'layers.gp'\n",
-             name, run->label, name);
+    text_add(
+        &script,
+        "# %s.gp — time of one step, by row: run %lld.\nname = '%s'\nrows = %d\nload 'layers.gp'\n",
+        name, (long long)run->row.id, name, rows);
     snprintf(file, sizeof file, "%s.tsv", name);
     bool good = report_file(r, file, &t, err);
     snprintf(file, sizeof file, "%s.gp", name);

@@ -1,0 +1,346 @@
+/* t_report.c — numbers, tables and the report: well-formed, self-contained, nothing unescaped. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "fill.h"
+#include "report/format.h"
+#include "report/html.h"
+#include "report/report.h"
+#include "report/table.h"
+#include "tap.h"
+
+static char folder[] = "/tmp/t_report.XXXXXX";
+
+/* ---- numbers ---------------------------------------------------------------------- */
+
+static void numbers(void)
+{
+    char b[FORMAT_TEXT];
+    is_str(format_si(0, b), "0", "nothing");
+    is_str(format_si(999, b), "999", "below a thousand");
+    is_str(format_si(999.6, b), "1.00 k", "rounding carries into the next unit");
+    is_str(format_si(61706, b), "61.7 k", "thousands");
+    is_str(format_si(416520, b), "417 k", "three digits");
+    is_str(format_si(4.09e9, b), "4.09 G", "billions");
+    is_str(format_si(NAN, b), "–", "unknown");
+    is_str(format_count(61706, b), "61 706", "a count in groups");
+    is_str(format_count(999, b), "999", "no group");
+    is_str(format_count(-1234567, b), "-1 234 567", "negative");
+    is_str(format_bytes(1536, b), "1.50 KiB", "bytes");
+    is_str(format_fixed(91.032, 2, b), "91.03", "decimals");
+    is_str(format_digits(0.0123456, 3, b), "0.0123", "significant digits");
+    is_str(format_digits(9.996, 3, b), "10.0", "carried");
+    is_str(format_digits(123456, 3, b), "123456", "never 1.23e+05");
+    is_str(format_seconds(0, b), "0.00 ns", "no time");
+    is_str(format_seconds(3.14e-3, b), "3.14 ms", "milliseconds");
+    is_str(format_seconds(0.99999, b), "1.00 s", "just a second");
+    is_str(format_seconds(59.94, b), "59.9 s", "just below a minute");
+    is_str(format_seconds(185, b), "3 min 05 s", "minutes");
+    is_str(format_seconds(7380, b), "2 h 03 min", "hours");
+    is_str(format_seconds(NAN, b), "–", "unknown");
+}
+
+/* ---- tables ---------------------------------------------------------------------------- */
+
+static char *as_text(const struct table *t, int width, bool color)
+{
+    char *bytes;
+    size_t size;
+    FILE *f = open_memstream(&bytes, &size);
+    table_text(t, f, width, color);
+    fclose(f);
+    return bytes;
+}
+
+static void tables(void)
+{
+    static const struct table_column columns[] = {
+        {"name", false, 0}, {"n", true, 0}, {"extra", false, 1}};
+    struct table *t = table_new(columns, 3);
+    table_cell(t, "a");
+    table_cell(t, "%d", 5);
+    table_cell(t, "x");
+    table_cell(t, "Ærøskøbing");
+    table_cell(t, "%d", 12345);
+    table_cell(t, "日本");
+    char *s = as_text(t, 0, false);
+    is_str(s, "name            n  extra\na               5  x\nÆrøskøbing  12345  日本\n",
+           "aligned by characters, not bytes");
+    free(s);
+    s = as_text(t, 20, false);
+    is_str(s, "name            n\na               5\nÆrøskøbing  12345\n",
+           "too narrow: the least important column goes");
+    free(s);
+    s = as_text(t, 15, false);
+    is_str(s, "name          n\na             5\nÆrøskøb…  12345\n",
+           "narrower: the ends of words go");
+    free(s);
+    table_tone(t, TONE_BAD);
+    s = as_text(t, 0, true);
+    ok(strstr(s, "\033[31m日本\033[0m"), "colour on request");
+    free(s);
+    is_int(table_columns_of("e\xcc\x81"), 1, "a combining accent takes no column");
+    is_int(table_columns_of("\xff\xfe"), 2, "stray bytes take one each");
+    table_free(t);
+}
+
+static void forms(void)
+{
+    static const struct table_column columns[] = {{"a|b", false, 0}, {"n", true, 0}};
+    struct table *t = table_new(columns, 2);
+    struct text out = {0};
+    table_cell(t, "x_y | <z> & \"q\"");
+    table_cell(t, "–");
+    table_markdown(t, &out);
+    is_str(text_str(&out), "| a\\|b | n |\n| --- | ---: |\n| x\\_y \\| \\<z\\> & \"q\" | – |\n",
+           "Markdown escapes");
+    text_release(&out);
+    table_html(t, &out);
+    ok(strstr(text_str(&out), "x_y | &lt;z&gt; &amp; &quot;q&quot;"), "HTML escapes");
+    text_release(&out);
+    char *bytes;
+    size_t size;
+    FILE *f = open_memstream(&bytes, &size);
+    table_csv(t, f);
+    fclose(f);
+    is_str(bytes, "a|b,n\n\"x_y | <z> & \"\"q\"\"\",\n",
+           "CSV quotes, and an unknown value is an empty field");
+    free(bytes);
+    table_free(t);
+    html_escape(&out, "a\x01\xff<\xc3\xa9\xed\xa0\x80'");
+    is_str(text_str(&out),
+           "a\xef\xbf\xbd\xef\xbf\xbd&lt;\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&#39;",
+           "control characters, stray bytes and surrogates are replaced");
+    text_release(&out);
+    f = open_memstream(&bytes, &size);
+    t = table_new(columns, 2);
+    table_cell(t, "bell\a\033[2J");
+    table_cell(t, "1");
+    table_text(t, f, 0, false);
+    fclose(f);
+    ok(!strchr(bytes, '\a') && !strchr(bytes, '\033'),
+       "control characters of names do not reach the terminal");
+    free(bytes);
+    table_free(t);
+}
+
+/* ---- the page ------------------------------------------------------------------------------ */
+
+static char *slurp(const char *name)
+{
+    struct text t = {0};
+    char path[512], block[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "rb");
+    for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
+        text_add_bytes(&t, block, n);
+    if (f)
+        fclose(f);
+    return t.bytes ? t.bytes : xstrdup("");
+}
+
+/* Every tag that opens closes in its turn; attributes are quoted. Returns NULL or what is wrong. */
+static const char *unbalanced(const char *s)
+{
+    static const char *const empty[] = {"meta", "link", "br", "hr", "img", "!DOCTYPE"};
+    static char wrong[128];
+    char open[64][32];
+    int depth = 0;
+    for (s = strchr(s, '<'); s; s = strchr(s, '<')) {
+        const bool closes = s[1] == '/';
+        const char *name = s + 1 + closes;
+        const int length = (int)strcspn(name, " \t\n>/");
+        const char *end = name;
+        for (char quote = 0; *end && (quote || *end != '>'); end++)
+            quote = quote ? (*end == quote ? 0 : quote) : *end == '"' || *end == '\'' ? *end : 0;
+        bool alone = end[-1] == '/' || length == 0;
+        for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+            alone = alone || ((int)strlen(empty[i]) == length &&
+                              strncmp(name, empty[i], (size_t)length) == 0);
+        snprintf(wrong, sizeof wrong, "%.*s at depth %d", length, name, depth);
+        if (!*end || (!isalpha((unsigned char)*name) && *name != '!') || depth == 64)
+            return wrong;
+        if (closes && (depth == 0 || (int)strlen(open[depth - 1]) != length ||
+                       strncmp(open[depth - 1], name, (size_t)length) != 0))
+            return wrong;
+        if (closes)
+            depth--;
+        else if (!alone)
+            snprintf(open[depth++], sizeof open[0], "%.*s", length, name);
+        s = end;
+    }
+    return depth ? open[depth - 1] : NULL;
+}
+
+/* An id that is defined twice, or NULL. */
+static const char *double_id(const char *s)
+{
+    static char id[128];
+    for (const char *at = s; (at = strstr(at, " id=")); at++) {
+        snprintf(id, sizeof id, "%.*s", (int)(strcspn(at + 5, "'\"") + 6), at);
+        if (strstr(at + 5, id))
+            return id;
+    }
+    return NULL;
+}
+
+static int count_of(const char *s, const char *word)
+{
+    int n = 0;
+    for (; (s = strstr(s, word)); s += strlen(word))
+        n++;
+    return n;
+}
+
+static bool starts_with(const char *name, const char *magic)
+{
+    char *s = slurp(name);
+    const bool good = strncmp(s, magic, strlen(magic)) == 0;
+    free(s);
+    return good;
+}
+
+static bool make_report(struct store *s, struct report *r, bool newest, struct err *err)
+{
+    struct store_row *rows;
+    const struct store_query q = {.newest = newest, .ok_only = true};
+    const int count = store_rows(s, &q, &rows, err);
+    const bool good = count >= 0 && report_gather(r, s, rows, count, err);
+    free(rows);
+    snprintf(r->command, sizeof r->command, "bench report");
+    return good && report_write(r, folder, err);
+}
+
+static void add_hostile(struct store_session *session)
+{
+    const struct run_spec spec = {
+        .plugin = "<script>alert('x')</script>", .variant = "a\"b&c\t'd", .seed = 1};
+    const struct store_plugin plugin = {"</title><b>", 2000, 1, 0};
+    struct run_plan plan = fill_plan(&fill_nets[1], 1, 1);
+    snprintf(plan.plugin, sizeof plan.plugin, "%s", spec.plugin);
+    snprintf(plan.variant, sizeof plan.variant, "%s", spec.variant);
+    snprintf(plan.dataset, sizeof plan.dataset, "set</td>\xff");
+    struct rng rng = rng_make(1, 1);
+    struct run_end end = {.status = RUN_OK,
+                          .metrics = 1,
+                          .last = {{"accuracy", 50}},
+                          .best = {{"accuracy", 51}},
+                          .step_ms_median = 2,
+                          .step_ms_mad = 0.1,
+                          .samples_per_s = 1e4,
+                          .time_s = 3};
+    struct store_run *r = store_run_begin(session, &spec, &plugin, NULL);
+    (void)store_run_plan(r, &plan, NULL);
+    fill_epoch(r, &fill_nets[1], 1, &rng);
+    (void)store_run_end(r, &end, NULL);
+}
+
+static struct store *filled(int runs)
+{
+    char path[512];
+    struct err err = {0};
+    snprintf(path, sizeof path, "%s/bench.db", folder);
+    struct store *s = store_open(path, STORE_WRITE, &err);
+    struct store_session *session = s ? store_session_begin(s, 0, NULL, &err) : NULL;
+    if (!session) {
+        printf("Bail out! %s\n", err.text);
+        exit(1);
+    }
+    for (int i = 0; i < runs; i++)
+        (void)fill_run(session, i, 4, i % 4 >= 2);
+    add_hostile(session);
+    (void)store_session_end(session, 0, NULL);
+    return s;
+}
+
+static void page(struct store *s, bool drawn)
+{
+    struct report r = {0};
+    struct err err = {0};
+    ok(make_report(s, &r, true, &err), "a report is written: %s", err.text);
+    is_int(r.runs_count, 5, "of the newest run of each network");
+    is_int(r.pictures_count, 7, "with seven pictures");
+    char *html = slurp("index.html");
+    const char *const wrong = unbalanced(html), *const twice = double_id(html);
+    ok(strncmp(html, "<!DOCTYPE html>", 15) == 0 && !wrong, "well-formed HTML: %s",
+       wrong ? wrong : "");
+    ok(!twice, "no id twice: %s", twice ? twice : "");
+    ok(!strstr(html, "<script") && !strstr(html, "src=") && !strstr(html, "href=\"http") &&
+           !strstr(html, "@import"),
+       "nothing from outside, no script");
+    ok(strstr(html, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"),
+       "a hostile name is shown as it is");
+    ok(strstr(html, "lenet5:original") && strstr(html, "99.05 % (mnist)"),
+       "the published number stands beside ours");
+    ok(strstr(html, "<dt>cpu</dt>") && strstr(html, "<dt>compiler</dt>"),
+       "machine and build are told");
+    ok(strstr(html, "bench run lenet5:modern --seed"), "and how to repeat it");
+    is_int(count_of(html, "<svg role="), drawn ? 7 : 0,
+           drawn ? "seven pictures inside" : "no picture inside");
+    free(html);
+    for (int i = 0; i < r.pictures_count; i++) {
+        char svg[64], png[64];
+        snprintf(svg, sizeof svg, "%s.svg", r.pictures[i].name);
+        snprintf(png, sizeof png, "%s.png", r.pictures[i].name);
+        is_int(starts_with(svg, "<?xml") && starts_with(png, "\x89PNG"), drawn,
+               "%s as SVG and PNG: %s", r.pictures[i].name, drawn ? "there" : "not there");
+    }
+    ok(drawn == !*r.problem, "problem: '%s'", r.problem);
+    report_release(&r);
+}
+
+static void data_files(void)
+{
+    char *curves = slurp("curves.tsv"), *runs = slurp("runs.tsv"), *md = slurp("report.md");
+    is_int(count_of(curves, "\n\""), 5, "curves.tsv: a block a run");
+    ok(strstr(curves, "\n4\t"), "four epochs");
+    ok(strstr(runs, "\"lenet5:modern\"\t1998\t61706\t416520\t"), "runs.tsv: a line a run");
+    ok(strstr(curves, "# machine: "), "with their provenance");
+    ok(strstr(md, "| plugin | year |") && strstr(md, "lenet5:original"), "report.md has the table");
+    free(curves);
+    free(runs);
+    free(md);
+}
+
+static void labels(struct store *s)
+{
+    struct report r = {0};
+    struct err err = {0};
+    ok(make_report(s, &r, false, &err), "a report of all good runs");
+    int same = 0;
+    for (int i = 0; i < r.runs_count; i++)
+        for (int k = 0; k < i; k++)
+            same += strcmp(r.runs[i].label, r.runs[k].label) == 0;
+    is_int(same, 0, "no two runs carry one label");
+    report_release(&r);
+}
+
+int main(void)
+{
+    numbers();
+    tables();
+    forms();
+    if (!mkdtemp(folder))
+        return 1;
+    struct store *s = filled(10);
+    if (system("gnuplot --version >/dev/null 2>&1") == 0) {
+        page(s, true);
+        data_files();
+        labels(s);
+    } else {
+        skip("gnuplot is not installed");
+    }
+    setenv("PATH", "/nonexistent", 1);
+    page(s, false);
+    data_files();
+    setenv("PATH", "/usr/bin:/bin", 1);
+    store_close(s);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (system(command) != 0)
+        printf("# could not remove %s\n", folder);
+    return done();
+}
