@@ -4,29 +4,11 @@
  * The weights are packed once, by all threads, into the panels that the product
  * wants; rows of patches are copied into L1 a tile at a time. Rows are taken in
  * chunks whose results stay in L2 while the product goes through its blocks of
- * terms. Threads share the rows, or the channels when there are few rows. */
+ * terms. Threads share the rows, or the channels when there are few rows.
+ * Where that suits conv_lines_f32.c reads the sources in place instead. */
 #include "kernels/conv_patch.h"
 
 enum { CHUNK_FLOATS = 48 * 1024 };
-
-/* One thread's view of a pass. */
-struct pass {
-    const struct kn_conv *c;
-    const struct kn_epilogue *e;
-    const struct crew *crew;
-    bool back;
-    int TH, TW, TC; /* the target images */
-    const float *source, *w;
-    float *target, *packed;
-    char *scratch; /* this thread's: a chunk of results, then gemm_block's */
-};
-
-/* What callbacks need of one grid. */
-struct operands {
-    const struct pass *pass;
-    struct patches patches;
-    float *packed;
-};
 
 /* ---- grids ---- */
 
@@ -81,7 +63,7 @@ static int parts(const struct kn_conv *c, bool back) { return back ? c->stride *
 /* Rows of patches, copied. */
 static struct gemm_x x_patches(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
-    const struct patches *p = &((const struct operands *)b->of_x)->patches;
+    const struct patches *p = &((const struct conv_grid *)b->of_x)->patches;
     const int line = patch_line(p), width = p->W * p->C;
     if (kc == 0)
         return (struct gemm_x){room, GEMM_KC_PITCH, 1};
@@ -102,7 +84,7 @@ static struct gemm_x x_patches(const struct gemm_block *b, int i, int n, int k, 
 static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_NR; }
 
 /* Where columns [j, …) of terms [k, k + kc) lie in the packed weights. */
-static float *packed_panel(const struct operands *o, int j, int k, int kc)
+static float *packed_panel(const struct conv_grid *o, int j, int k, int kc)
 {
     return o->packed + (size_t)k * padded(o->pass->TC) + (size_t)j * (size_t)kc;
 }
@@ -114,7 +96,7 @@ static struct gemm_y y_weights(const struct gemm_block *b, int j, int n, int k, 
 }
 
 /* Terms [k, k + kc) of target channels [j, j + n), in the order of the patches. */
-static void pack_panel(const struct operands *o, int j, int n, int k, int kc)
+static void pack_panel(const struct conv_grid *o, int j, int n, int k, int kc)
 {
     const struct kn_conv *c = o->pass->c;
     const struct patches *p = &o->patches;
@@ -134,9 +116,10 @@ static void pack_panel(const struct operands *o, int j, int n, int k, int kc)
     }
 }
 
-static void pack_weights(const struct operands *o)
+static void pack_weights(const struct conv_grid *o)
 {
-    const int K = patch_size(&o->patches), kc = gemm_kc(K), TC = o->pass->TC;
+    const int K = patch_size(&o->patches), TC = o->pass->TC;
+    const int kc = o->pass->by_lines ? K : gemm_kc(K);
     size_t from, to;
     crew_share(o->pass->crew, (size_t)TC, GEMM_NR, &from, &to);
     for (int k = 0; k < K; k += kc)
@@ -148,7 +131,7 @@ static void pack_weights(const struct operands *o)
 
 static size_t up64(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-static int chunk_rows(const struct pass *p)
+static int chunk_rows(const struct conv_pass *p)
 {
     return most(2, CHUNK_FLOATS / GEMM_MR / p->TC) * GEMM_MR;
 }
@@ -157,14 +140,14 @@ static int chunk_rows(const struct pass *p)
 static size_t block_bytes(int K) { return up64(KN(gemm_block_work)(least(K, GEMM_KC), GEMM_NR)); }
 
 /* Grids with gaps between their pixels collect their results apart. */
-static size_t chunk_bytes(const struct pass *p)
+static size_t chunk_bytes(const struct conv_pass *p)
 {
     const bool gaps = p->back && p->c->stride > 1;
     return gaps ? up64((size_t)chunk_rows(p) * (size_t)p->TC * sizeof(float)) : 0;
 }
 
 /* Results of one chunk of a grid with gaps go to their places, one pixel at a time. */
-static void scatter(const struct pass *p, const struct patches *g, int rows, int j0, int j1,
+static void scatter(const struct conv_pass *p, const struct patches *g, int rows, int j0, int j1,
                     const float *results)
 {
     struct place at = patch_place(g, 0);
@@ -178,11 +161,11 @@ static void scatter(const struct pass *p, const struct patches *g, int rows, int
     }
 }
 
-static void run_chunk(const struct operands *o, int first, int rows, int j0, int j1)
+static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, int j1)
 {
     static const struct kn_epilogue none;
-    const struct pass *p = o->pass;
-    struct operands mine = *o;
+    const struct conv_pass *p = o->pass;
+    struct conv_grid mine = *o;
     struct gemm_block b = {
         .K = patch_size(&o->patches),
         .of_x = &mine,
@@ -206,9 +189,13 @@ static void run_chunk(const struct operands *o, int first, int rows, int j0, int
     scatter(p, &mine.patches, rows, j0, j1, results);
 }
 
-static void run_grid(const struct operands *o)
+static void run_grid(const struct conv_grid *o)
 {
-    const struct pass *p = o->pass;
+    const struct conv_pass *p = o->pass;
+    if (p->by_lines) {
+        KN(conv_lines)(o);
+        return;
+    }
     const size_t rows = patch_count(&o->patches), all = (size_t)p->crew->threads;
     const size_t tiles = (rows + GEMM_MR - 1) / GEMM_MR, panels = padded(p->TC) / GEMM_NR;
     size_t from = 0, to = rows, j0 = 0, j1 = (size_t)p->TC;
@@ -224,11 +211,11 @@ static void run_grid(const struct operands *o)
 }
 
 /* Does `what` to each grid of the pass. */
-static void each_grid(const struct pass *p, void (*what)(const struct operands *o))
+static void each_grid(const struct conv_pass *p, void (*what)(const struct conv_grid *o))
 {
     float *packed = p->packed;
     for (int part = 0; part < parts(p->c, p->back); part++) {
-        const struct operands o = {p, KN(conv_patches)(p->c, p->back, part, p->source), packed};
+        const struct conv_grid o = {p, KN(conv_patches)(p->c, p->back, part, p->source), packed};
         what(&o);
         packed += (size_t)patch_size(&o.patches) * padded(p->TC);
     }
@@ -241,24 +228,28 @@ static size_t packed_bytes(const struct kn_conv *c, bool back)
     return terms * padded(back ? c->C : c->O) * sizeof(float);
 }
 
-static size_t scratch_bytes(const struct pass *p)
+static size_t scratch_bytes(const struct conv_pass *p)
 {
     const int K = (p->back ? p->c->O : p->c->C) * p->c->KH * p->c->KW;
+    if (p->by_lines)
+        return up64(KN(conv_lines_bytes)(p));
     return chunk_bytes(p) + block_bytes(K);
 }
 
-static struct pass pass_of(const struct kn_conv *c, bool back)
+static struct conv_pass pass_of(const struct kn_conv *c, bool back)
 {
-    return (struct pass){.c = c,
-                         .back = back,
-                         .TH = back ? c->H : c->OH,
-                         .TW = back ? c->W : c->OW,
-                         .TC = back ? c->C : c->O};
+    struct conv_pass p = {.c = c,
+                          .back = back,
+                          .TH = back ? c->H : c->OH,
+                          .TW = back ? c->W : c->OW,
+                          .TC = back ? c->C : c->O};
+    p.by_lines = KN(conv_lines_suit)(&p);
+    return p;
 }
 
 size_t KN(conv_nhwc_work)(const struct kn_conv *c, int pass, int threads)
 {
-    const struct pass p = pass_of(c, pass == CONV_GRAD_DATA);
+    const struct conv_pass p = pass_of(c, pass == CONV_GRAD_DATA);
     return up64(conv_masked_bytes(c)) + packed_bytes(c, p.back) +
            scratch_bytes(&p) * (size_t)threads;
 }
@@ -268,7 +259,7 @@ void KN(conv_nhwc)(const struct kn_conv *c, int pass, const struct kn_epilogue *
                    void *work)
 {
     static const struct kn_epilogue none;
-    struct pass p = pass_of(c, pass == CONV_GRAD_DATA);
+    struct conv_pass p = pass_of(c, pass == CONV_GRAD_DATA);
     char *room = work;
     p.crew = crew;
     p.e = e ? e : &none;

@@ -103,4 +103,30 @@ static inline void copy_clipped(float *to, const float *row, int width, int from
 /* The patches of a forward pass (part 0), or part of stride^2 of a backward one. */
 struct patches KN(conv_patches)(const struct kn_conv *c, bool back, int part, const float *source);
 
+/* One thread's view of a pass forward or backward to the data. */
+struct conv_pass {
+    const struct kn_conv *c;
+    const struct kn_epilogue *e;
+    const struct crew *crew;
+    bool back, by_lines; /* by_lines: as conv_lines_f32.c does it */
+    int TH, TW, TC;      /* the target images */
+    const float *source, *w;
+    float *target, *packed;
+    char *scratch; /* this thread's */
+};
+
+/* One of its grids. Packed weights are blocks of terms, in each the panels [terms][GEMM_NR]
+ * of all target channels; by lines there is one block. */
+struct conv_grid {
+    const struct conv_pass *pass;
+    struct patches patches;
+    float *packed;
+};
+
+/* conv_lines_f32.c: whether it suits the problem, its scratch for a thread, and this
+ * thread's share of a grid. */
+bool KN(conv_lines_suit)(const struct conv_pass *p);
+size_t KN(conv_lines_bytes)(const struct conv_pass *p);
+void KN(conv_lines)(const struct conv_grid *g);
+
 #endif
