@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "kernels/kernels.h"
 #include "train/plugin_find.h"
 #include "train/run.h"
 
@@ -44,7 +45,7 @@ static int cmd_dump(int argc, char **argv)
         return cli_fail(&err);
     }
     plugin_list_open(&list);
-    bool fine = plugin_select(&list, argv[1], &pick, &picks, &err);
+    bool fine = kn_init(asked.isa, &err) && plugin_select(&list, argv[1], &pick, &picks, &err);
     plugin_list_close(&list);
     if (fine && picks != 1)
         fine = err_status(&err, EXIT_USAGE, "dump: '%s' means %zu variants, expected one", argv[1],

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/run_json.h"
 #include "cli/run_show.h"
+#include "kernels/kernels.h"
 #include "report/table.h"
 #include "store/store.h"
 #include "train/plugin_find.h"
@@ -227,6 +228,7 @@ static int cmd_run(int argc, char **argv)
     bool fine = argc > 1 || err_status(&err, EXIT_USAGE,
                                        "run: expected a selector, such as lenet5, "
                                        "mlp:512-512 or all; `bench list` has them");
+    fine = fine && kn_init(asked.isa, &err); /* a name that no worker could use */
     fine = fine && resolve(argc, argv, &picks, &count, &err);
     if (fine && !no_record && !asked.dry_run) {
         fine = (c.store = store_open(global.db, STORE_WRITE, &err)) != NULL &&
