@@ -105,11 +105,11 @@ static void add_up(struct measuring *m)
     enum { BLOCK = 4096 }; /* 255^2 BLOCK stays below 2^32 */
     const uint8_t *x = m->d->train.pixels;
     const size_t n = m->d->train.items * m->pixels;
-    for (size_t i = 0; i < n; i += BLOCK) {
-        const size_t to = n - i < BLOCK ? n - i : BLOCK;
+    for (size_t i = 0; i < n;) {
+        const size_t stop = n - i < BLOCK ? n : i + BLOCK;
         uint32_t sum = 0, squares = 0;
-        for (size_t j = 0; j < to; j++) {
-            const uint32_t v = x[i + j];
+        for (; i < stop; i++) {
+            const uint32_t v = x[i];
             sum += v;
             squares += v * v;
         }
@@ -140,8 +140,7 @@ static void measure_share(void *arg, const struct crew *crew)
 
 static void measure(struct dataset *d)
 {
-    struct measuring m = {.d = d};
-    m.pixels = (size_t)d->height * (size_t)d->width * (size_t)d->channels;
+    struct measuring m = {.d = d, .pixels = dataset_image_bytes(d)};
     crew_run(crew_cores() < 2 ? 1 : 2, measure_share, &m);
     const double n = (double)d->train.items * (double)m.pixels;
     d->mean = (double)m.sum / n;

@@ -28,6 +28,12 @@ struct dataset {
     char sha256[65];        /* of the unpacked bytes: train pixels, labels, test pixels, labels */
 };
 
+/* Bytes of one image. */
+static inline size_t dataset_image_bytes(const struct dataset *d)
+{
+    return (size_t)d->height * (size_t)d->width * (size_t)d->channels;
+}
+
 /* `which`: NULL (Fashion-MNIST where installed, else drawn digits), a name of
  * dataset_names, or a folder. `seed` and `items` (0: the set's default) matter to
  * generators only. On success the caller closes with dataset_close(). */

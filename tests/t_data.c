@@ -54,7 +54,7 @@ static void test_sha256(void)
 
 /* ------------------------------------------------------------------- folders */
 
-enum { H = 4, W = 3, TRAIN = 6, TEST = 4 };
+enum { H = 4, W = 3, TRAIN = 6, TEST = 4, TRAIN_BYTES = TRAIN * H * W, TEST_BYTES = TEST * H * W };
 
 /* What the four files of a folder hold; tests change one thing. */
 struct four {
@@ -131,17 +131,17 @@ static void test_folder(void)
                memcmp(d.test.labels, sound.labels[1], TEST) == 0,
            "content");
         double sum = 0, squares = 0;
-        for (int i = 0; i < TRAIN * H * W; i++) {
+        for (int i = 0; i < TRAIN_BYTES; i++) {
             sum += d.train.pixels[i];
             squares += d.train.pixels[i] * (double)d.train.pixels[i];
         }
-        sum /= TRAIN * H * W;
+        sum /= TRAIN_BYTES;
         is_near(d.mean, sum, 1e-12, "mean");
-        is_near(d.deviation, sqrt(squares / (TRAIN * H * W) - sum * sum), 1e-12, "deviation");
-        uint8_t all[TRAIN * (H * W + 1) + TEST * (H * W + 1)], *p = all;
-        p = mempcpy(p, d.train.pixels, TRAIN * H * W);
+        is_near(d.deviation, sqrt(squares / (TRAIN_BYTES)-sum * sum), 1e-12, "deviation");
+        uint8_t all[TRAIN_BYTES + TRAIN + TEST_BYTES + TEST], *p = all;
+        p = mempcpy(p, d.train.pixels, TRAIN_BYTES);
         p = mempcpy(p, d.train.labels, TRAIN);
-        p = mempcpy(p, d.test.pixels, TEST * H * W);
+        p = mempcpy(p, d.test.pixels, TEST_BYTES);
         memcpy(p, d.test.labels, TEST);
         sha256_of(all, sizeof all, sums[form]);
         is_str(d.sha256, sums[form], "sum of pixels, labels, pixels, labels");
@@ -296,7 +296,8 @@ static void test_digits(void)
     draw(1, ITEMS, &again);
     draw(2, ITEMS, &other);
     ok(d.synthetic && !d.path && d.train.items == ITEMS && d.test.items == ITEMS / 6, "sizes");
-    is_str(d.sha256, "4cc33dc0865da6bf3fa982a442f1e503ed559d8f88b094232fe742c6628bd9d5", "the same bytes on every machine");
+    is_str(d.sha256, "4cc33dc0865da6bf3fa982a442f1e503ed559d8f88b094232fe742c6628bd9d5",
+           "the same bytes on every machine");
     is_str(again.sha256, d.sha256, "and in every run");
     ok(strcmp(other.sha256, d.sha256) != 0, "another seed draws others");
 

@@ -9,11 +9,11 @@
 #include "kernels/kernels.h"
 #include "train/feed.h"
 
-enum { ITEMS = 53, MAX_FIELD = 4096 };
+enum { ITEMS = 53, MAX_FIELD = 16384 };
 
 static struct images random_images(size_t items, size_t pixels, uint64_t seed)
 {
-    struct images made = {items, xmalloc(items * pixels), xmalloc(items)};
+    struct images made = {items, mem_large(items * pixels), xmalloc(items)};
     struct rng r = rng_make(seed, 1);
     for (size_t i = 0; i < items * pixels; i++)
         made.pixels[i] = (uint8_t)rng_below(&r, 256);
@@ -25,8 +25,8 @@ static struct images random_images(size_t items, size_t pixels, uint64_t seed)
 static struct dataset random_set(size_t items, int H, int W, int C)
 {
     struct dataset d = {.name = "random", .height = H, .width = W, .channels = C, .classes = 251};
-    d.train = random_images(items, (size_t)(H * W * C), 1);
-    d.test = random_images(items, (size_t)(H * W * C), 2);
+    d.train = random_images(items, dataset_image_bytes(&d), 1);
+    d.test = random_images(items, dataset_image_bytes(&d), 2);
     d.mean = 100;
     d.deviation = 50;
     return d;
@@ -78,7 +78,7 @@ static void plain_augment(struct field *f, const char *list, struct rng *r)
                 plain_move(f, 0, 0, true);
             continue;
         }
-        const int n = atoi(list + strcspn(list, "0123456789"));
+        const int n = (int)strtol(list + strcspn(list, "0123456789"), NULL, 10);
         const int by_y = (int)((word >> 16) * (2 * (unsigned)n + 1) >> 16) - n;
         const int by_x = (int)((word & 0xffff) * (2 * (unsigned)n + 1) >> 16) - n;
         plain_move(f, -by_y, -by_x, false);
@@ -89,7 +89,7 @@ static struct field plain_field(const struct dataset *d, const struct images *im
                                 int H, int W, const char *augment, struct rng *r)
 {
     struct field f = {.H = H, .W = W, .C = d->channels};
-    const size_t bytes = (size_t)(d->height * d->width * d->channels);
+    const size_t bytes = dataset_image_bytes(d);
     const int top = (H - d->height) / 2, left = (W - d->width) / 2;
     for (int y = 0; y < d->height; y++)
         for (int x = 0; x < d->width; x++)
@@ -105,7 +105,7 @@ static double worst(const struct feed *f, int batch, const char *augment, const 
                     const int32_t *label)
 {
     double most = 0;
-    const size_t floats = (size_t)(f->height * f->width * f->channels);
+    const size_t floats = (size_t)f->height * (size_t)f->width * (size_t)f->channels;
     for (size_t i = 0; i < (size_t)batch; i++) {
         const size_t place = f->next + i, item = f->order ? f->order[place] : place;
         struct rng r = rng_make(f->seed, rng_stream("augment") + (uint64_t)f->epoch);
@@ -140,6 +140,7 @@ static const struct layout {
     {9, 6, 3, {{3, 12, 11}}, "flip,crop2"},
     {6, 5, 2, {{2, 6, 5}}, "shift9,flip,shift9"}, /* may leave nothing of the image */
     {8, 8, 4, {{4, 8, 8}}, "shift1,shift1,shift1,shift1,flip,flip,crop1,flip"},
+    {61, 70, 3, {{3, 63, 72}}, "flip,shift4"}, /* more than a band of feed.c holds */
 };
 /* clang-format on */
 
@@ -166,36 +167,6 @@ static void test_plain(void)
         feed_release(&f);
         dataset_close(&d);
     }
-}
-
-/* A row larger than a band of feed.c's, and more rows than one band holds. */
-static void test_large(void)
-{
-    struct dataset d = random_set(2, 61, 70, 3);
-    struct feed f = begin(&d, false, NN_SHAPE(3, 63, 72), "flip", 7);
-    const size_t floats = 63 * 72 * 3, bytes = 61 * 70 * 3;
-    float *out = xmalloc(2 * floats * sizeof *out);
-    feed_fill(&f, CREW_ALONE, 2, out, label);
-    size_t wrong = 0;
-    for (size_t i = 0; i < 2; i++) {
-        struct rng r = rng_make(7, rng_stream("augment"));
-        r.next = i * FEED_AUGMENTS;
-        const bool mirrored = rng_u32(&r) & 1;
-        for (int y = 0; y < 63; y++)
-            for (int x = 0; x < 72; x++)
-                for (int c = 0; c < 3; c++) {
-                    const int v = y - 1, u = (mirrored ? 71 - x : x) - 1;
-                    const bool in = v >= 0 && v < 61 && u >= 0 && u < 70;
-                    const int pixel =
-                        in ? d.test.pixels[i * bytes + (size_t)((v * 70 + u) * 3 + c)] : 0;
-                    const double want = -0.1f + pixel * ((1.175f + 0.1f) / 255.0);
-                    wrong += fabs(out[i * floats + (size_t)((y * 72 + x) * 3 + c)] - want) > 1e-6;
-                }
-    }
-    is_int(wrong, 0, "63 x 72 x 3, in several bands");
-    free(out);
-    feed_release(&f);
-    dataset_close(&d);
 }
 
 /* ------------------------------------------------------------------- shuffling */
@@ -292,21 +263,30 @@ static void fill(void *arg, const struct crew *crew)
     feed_fill(j->feed, crew, ITEMS, j->image, j->label);
 }
 
+/* NaN is equal to nothing. */
+static size_t differing(const float *a, const float *b, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += !(a[i] == b[i]);
+    return count;
+}
+
 static void test_threads(void)
 {
+    enum { FLOATS = ITEMS * 32 * 32 };
     struct dataset d = random_set(ITEMS, 28, 28, 1);
     struct feed f = begin(&d, true, NN_SHAPE(1, 32, 32), "shift2,flip", 7);
-    const size_t bytes = ITEMS * 32 * 32 * sizeof(float);
     crew_run(1, fill, &(struct job){&f, image, label});
     for (int threads = 2; threads <= 3; threads++) {
         memset(other, 0xff, sizeof other);
         crew_run(threads, fill, &(struct job){&f, other, other_label});
-        ok(memcmp(image, other, bytes) == 0 && memcmp(label, other_label, sizeof label) == 0,
+        ok(differing(image, other, FLOATS) == 0 && memcmp(label, other_label, sizeof label) == 0,
            "%d threads give the same bits as one", threads);
     }
     feed_start(&f, 1);
     crew_run(2, fill, &(struct job){&f, other, other_label});
-    ok(memcmp(image, other, bytes) != 0, "the next epoch differs");
+    ok(differing(image, other, FLOATS) > FLOATS / 2, "the next epoch differs");
     feed_release(&f);
     dataset_close(&d);
 }
@@ -378,17 +358,16 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Told, not judged: a step of LeNet-5 takes about 2.5 ms on two threads, and 3 % of it are 75 µs.
- */
+/* Told, not judged: 3 % of a step of LeNet-5 on two threads are about 75 us. */
 static void tell_speed(void)
 {
     static const char *const augment[] = {NULL, "shift2", "shift2,flip"};
     struct dataset d = random_set(60000, 28, 28, 1);
-    float *batch = xmalloc(BATCH * 32 * 32 * sizeof *batch);
+    float *batch = image;
     int32_t labels[BATCH];
     for (int i = 0; i < 3; i++) {
         struct feed f = begin(&d, true, NN_SHAPE(1, 32, 32), augment[i], 7);
-        int64_t ns[REPEATS];
+        int64_t ns[REPEATS], median;
         for (int k = 0; k < REPEATS; k++) {
             const int64_t t = clock_ns();
             feed_fill(&f, CREW_ALONE, BATCH, batch, labels);
@@ -396,12 +375,11 @@ static void tell_speed(void)
             feed_next(&f, BATCH);
         }
         qsort(ns, REPEATS, sizeof ns[0], by_value);
+        median = ns[REPEATS / 2];
         printf("# %s: %.1f us for %d images of 28 x 28 on 32 x 32, one thread, %s\n",
-               augment[i] ? augment[i] : "as they are", (double)ns[REPEATS / 2] * 1e-3, BATCH,
-               kn->isa);
+               augment[i] ? augment[i] : "as they are", (double)median * 1e-3, BATCH, kn->isa);
         feed_release(&f);
     }
-    free(batch);
     dataset_close(&d);
 }
 
@@ -411,7 +389,6 @@ int main(void)
     if (!kn_init(NULL, &err))
         return puts(err.text), EXIT_FAILURE;
     test_plain();
-    test_large();
     test_shuffle();
     test_evaluation();
     test_threads();

@@ -5,7 +5,7 @@
 #include "base/rng.h"
 #include "scratch.h"
 
-#include "fuzz/fuzz_idx.c"
+#include "fuzz/fuzz_idx.c" // NOLINT(bugprone-suspicious-include): a target is one file
 
 enum { ROOM = 4096, ROUNDS = 20000, MANY = 6 };
 

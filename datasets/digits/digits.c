@@ -11,6 +11,7 @@
  * points in 1/16 of the box's hundredth, factors in 1/65536. */
 #include "datasets/digits/digits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@
 
 enum {
     SIDE = DIGITS_SIDE,
+    PIXELS = SIDE * SIDE,
     FINE = 1024,     /* per pixel */
     POINT = 16,      /* per unit of the glyphs' box */
     ONE = 65536,     /* the factor 1 */
@@ -79,9 +81,10 @@ static struct hand take_hand(struct rng *r)
     const int64_t a = vary(r, TURN), slant = vary(r, SLANT);
     const int64_t height = HEIGHT + vary(r, HEIGHT_SPREAD);
     const int64_t breadth = BREADTH + vary(r, BREADTH_SPREAD);
-    const int64_t a2 = a * a / ONE; /* Taylor: 2e-4 off at 0.3 rad */
+    const int64_t a2 = a * a / ONE; /* Taylor: 3e-5 off at most */
     const int64_t cosine = ONE - a2 / 2 + a2 * a2 / ONE / 24, sine = a - a2 * a / ONE / 6;
-    const int64_t unit = height * ONE / (100 * POINT); /* fine pixels per POINT, times ONE */
+    const int64_t unit =
+        height * ONE / ((int64_t)100 * POINT); /* fine pixels per POINT, times ONE */
 
     struct hand h;
     h.xx = unit * breadth / ONE * cosine / ONE;
@@ -171,7 +174,7 @@ static void run_pen(const struct hand *h, struct point a, struct point b, uint8_
             if (left <= 0)
                 continue;
             const uint8_t ink = (uint8_t)(left >= fall ? h->ink : left * h->ink / fall);
-            uint8_t *pixel = pixels + y * SIDE + x;
+            uint8_t *pixel = &pixels[y * SIDE + x];
             *pixel = ink > *pixel ? ink : *pixel;
         }
 }
@@ -186,6 +189,7 @@ static int32_t spline(int32_t a, int32_t b, int32_t c, int32_t d, int k)
 
 static void draw_stroke(const struct hand *h, const struct point *at, int n, uint8_t *pixels)
 {
+    assert(n > 1);
     struct point last = place(h, at[0]);
     for (int i = 0; i + 1 < n; i++) {
         const struct point b = at[i], c = at[i + 1];
@@ -203,12 +207,14 @@ static void draw_stroke(const struct hand *h, const struct point *at, int n, uin
 
 static const struct glyph *pick_glyph(struct rng *r, int digit)
 {
-    const struct glyph *same[GLYPHS];
-    uint32_t n = 0;
+    uint32_t ways = 0;
     for (int i = 0; i < GLYPHS; i++)
-        if (glyphs[i].digit == digit)
-            same[n++] = &glyphs[i];
-    return same[rng_below(r, n)];
+        ways += glyphs[i].digit == digit;
+    uint32_t skip = rng_below(r, ways);
+    const struct glyph *g = glyphs;
+    while (g->digit != digit || skip-- > 0)
+        g++;
+    return g;
 }
 
 /* The glyph's points, each a little off; points given twice stay together. */
@@ -236,7 +242,7 @@ static void add_noise(struct rng *r, int noise, uint8_t *pixels)
 {
     if (noise == 0)
         return;
-    for (int i = 0; i < SIDE * SIDE; i += 4) {
+    for (int i = 0; i < PIXELS; i += 4) {
         const uint32_t w = rng_u32(r);
         for (int b = 0; b < 4; b++) {
             const int grain = (int)((w >> 8 * b & 0xff) * (2 * (unsigned)noise + 1) >> 8) - noise;
@@ -246,11 +252,10 @@ static void add_noise(struct rng *r, int noise, uint8_t *pixels)
     }
 }
 
-void digits_draw(uint64_t seed, uint64_t stream, size_t item, int label,
-                 uint8_t pixels[SIDE * SIDE])
+void digits_draw(uint64_t seed, uint64_t stream, size_t item, int label, uint8_t pixels[PIXELS])
 {
     struct rng r = rng_make(seed, stream + item);
-    memset(pixels, 0, SIDE * SIDE);
+    memset(pixels, 0, PIXELS);
     const struct glyph *g = pick_glyph(&r, label);
     const struct hand h = take_hand(&r);
     draw_glyph(&r, &h, g, pixels);
@@ -268,8 +273,7 @@ static void draw_share(void *arg, const struct crew *crew)
     size_t from, to;
     crew_share(crew, d->images->items, 1, &from, &to);
     for (size_t i = from; i < to; i++)
-        digits_draw(d->seed, d->stream, i, d->images->labels[i],
-                    d->images->pixels + i * SIDE * SIDE);
+        digits_draw(d->seed, d->stream, i, d->images->labels[i], d->images->pixels + i * PIXELS);
 }
 
 /* Labels 0 … 9 in turn, then shuffled. */
@@ -290,7 +294,7 @@ static bool draw_set(uint64_t seed, const char *name, size_t items, struct image
 {
     *images = (struct images){.items = items};
     if (items <= UINT32_MAX)
-        images->pixels = mem_large(items * SIDE * SIDE);
+        images->pixels = mem_large(items * PIXELS);
     if (!images->pixels)
         return err_set(err, "no memory for %zu digits", items);
     images->labels = xmalloc(items);

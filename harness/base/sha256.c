@@ -28,7 +28,7 @@ static uint32_t big_endian(const uint8_t *p)
 
 static void schedule(uint32_t w[64], const uint8_t *p)
 {
-    for (int t = 0; t < 16; t++)
+    for (size_t t = 0; t < 16; t++)
         w[t] = big_endian(p + 4 * t);
     for (int t = 16; t < 64; t++) {
         const uint32_t a = w[t - 15], b = w[t - 2];
@@ -107,7 +107,7 @@ SHA_NI static void compress_sha_ni(uint32_t h[8], const uint8_t *p, size_t block
     for (; blocks--; p += 64) {
         const __m128i abef0 = abef, cdgh0 = cdgh;
         __m128i w[4];
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++)
             w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(p + 16 * i)), swap);
         for (int t = 0; t < 64; t += 16) {
             four_rounds(t, &abef, &cdgh, &w[0], w[1], w[2], w[3]);
@@ -172,7 +172,7 @@ void sha256_end(struct sha256 *s, char hex[SHA256_HEX])
         length[i] = (uint8_t)(bits >> (56 - 8 * i));
     sha256_add(s, one_bit, 1 + (119 - s->bytes % 64) % 64);
     sha256_add(s, length, sizeof length);
-    for (int i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++)
         snprintf(hex + 8 * i, 9, "%08x", (unsigned)s->h[i]);
 }
 

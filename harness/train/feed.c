@@ -176,8 +176,8 @@ static void copy_row(const struct axis *x, int channels, const uint8_t *row, uin
 static void lay_out(const struct feed *f, const struct axis *y, const struct axis *x,
                     const uint8_t *pixels, int from, int to, uint8_t *band)
 {
-    const size_t out = (size_t)(f->width * f->channels);
-    const size_t in = (size_t)(f->data->width * f->channels);
+    const size_t out = (size_t)f->width * (size_t)f->channels;
+    const size_t in = (size_t)f->data->width * (size_t)f->channels;
     memset(band, 0, (size_t)(to - from) * out);
     for (int i = from > y->low ? from : y->low; i < (to < y->high ? to : y->high); i++)
         copy_row(x, f->channels, pixels + (size_t)(y->sign * i + y->from) * in,
@@ -191,8 +191,8 @@ static bool covers(const struct axis *a, int size)
 
 static void fill_image(const struct feed *f, size_t place, size_t item, float *image)
 {
-    const size_t row = (size_t)(f->width * f->channels);
-    const size_t bytes = (size_t)f->data->height * (size_t)f->data->width * (size_t)f->channels;
+    const size_t row = (size_t)f->width * (size_t)f->channels;
+    const size_t bytes = dataset_image_bytes(f->data);
     const uint8_t *pixels = f->images->pixels + item * bytes;
     struct axis y, x;
     place_image(f, place, &y, &x);
@@ -222,8 +222,7 @@ static void fetch_ahead(const struct feed *f, size_t place)
 {
     if (place >= f->images->items)
         return;
-    const size_t bytes =
-        (size_t)f->data->height * (size_t)f->data->width * (size_t)f->data->channels;
+    const size_t bytes = dataset_image_bytes(f->data);
     const uint8_t *pixels = f->images->pixels + item_at(f, place) * bytes;
     for (size_t i = 0; i < bytes && i < BAND_BYTES; i += LINE)
         __builtin_prefetch(pixels + i);
