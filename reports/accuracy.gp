@@ -4,7 +4,7 @@ name = 'accuracy'
 load 'style.gp'
 set xlabel 'epoch'
 set ylabel quality
-set xrange [0.9:*]
+eval epoch_axis
 do for [format in formats] {
     eval open(format)
     plot for [i=0:runs-1] 'curves.tsv' index i using 1:7 with linespoints lt i+1 title label[i+1]

@@ -4,7 +4,7 @@ name = 'loss'
 load 'style.gp'
 set xlabel 'epoch'
 set ylabel 'loss'
-set xrange [0.9:*]
+eval epoch_axis
 do for [format in formats] {
     eval open(format)
     plot for [i=0:runs-1] 'curves.tsv' index i using 1:4 with lines lt i+1 lw 1.0 dt (5,4) notitle, \

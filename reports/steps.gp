@@ -11,6 +11,7 @@ set grid xtics noytics
 set border 1
 set yrange [runs-0.4:-0.6]
 set ytics scale 0
+set xrange [-100<*:*<100]     # a step that another program held up may take many times as long
 set xlabel 'distance of a step from the median (%)'
 set arrow from 0, graph 0 to 0, graph 1 nohead lc rgb ink lw 0.7 back
 do for [format in formats] {

@@ -2,7 +2,7 @@
 # file, and draws inside `do for [format in formats] { eval open(format); ... }`: once as SVG for
 # the page, where the ink follows the reader's light or dark theme, and once as PNG.
 
-load 'words.gp'           # written with the data: quality, runs, label[1..runs]
+load 'words.gp'           # written with the data: quality, runs, label[1..runs], epochs
 if (!exists("height")) height = 400
 ink  = '#112233'          # page.css knows this colour and turns it with the theme
 faint = '#445566'
@@ -36,3 +36,6 @@ set ylabel textcolor rgb ink
 set title textcolor rgb ink
 set key textcolor rgb ink samplen 1.6 spacing 1.15 noenhanced
 set key above center horizontal maxrows 3 Left reverse
+
+# Whole epochs only, about ten tics at most.
+epoch_axis = sprintf("set xrange [0.9:%g]; set xtics 1, %d", epochs + 0.1, ceil(epochs/10.0))

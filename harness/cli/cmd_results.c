@@ -69,6 +69,8 @@ struct field {
 };
 enum { FIELDS = 28 };
 
+static long long whole(double x) { return isfinite(x) ? (long long)x : -1; }
+
 static int fields_of(const struct store_row *r, struct field f[FIELDS])
 {
     const struct field all_fields[] = {
@@ -78,7 +80,7 @@ static int fields_of(const struct store_row *r, struct field f[FIELDS])
         {"year", WHOLE, r->year ? r->year : -1, 0, 0},
         {"dataset", TEXT, 0, 0, r->dataset},      {"synthetic", WHOLE, r->synthetic, 0, 0},
         {"status", TEXT, 0, 0, r->status},        {"reason", TEXT, 0, 0, r->reason},
-        {"params", REAL, 0, r->params, 0},        {"macs", REAL, 0, r->macs, 0},
+        {"params", WHOLE, whole(r->params), 0, 0}, {"macs", WHOLE, whole(r->macs), 0, 0},
         {"batch", WHOLE, r->batch, 0, 0},         {"threads", WHOLE, r->threads, 0, 0},
         {"isa", TEXT, 0, 0, r->isa},              {"precision", TEXT, 0, 0, r->precision},
         {"seed", WHOLE, r->seed, 0, 0},           {"epochs", WHOLE, r->epochs, 0, 0},
@@ -229,7 +231,8 @@ static void show_layers(const struct run_layer *layers, int count)
         table_cell(t, "%s", l->kernel);
         table_cell(t, "%s", format_seconds(l->ns * 1e-9, b));
         table_cell(t, "%.1f %%", whole > 0 ? 100 * l->ns / whole : 0.0);
-        table_cell(t, "%s", format_digits(l->ns > 0 ? l->flops / l->ns : NAN, 3, b));
+        table_cell(t, "%s",
+                   format_digits(l->ns > 0 && l->flops > 0 ? l->flops / l->ns : NAN, 3, b));
         table_cell(t, "%s", format_digits(l->ns > 0 ? l->bytes / l->ns : NAN, 3, b));
     }
     putchar('\n');

@@ -87,7 +87,11 @@ static bool write_words(const struct report *r, struct err *err)
     const bool percent = same && report_is_percent(metric) && !strchr(metric, '%');
     text_add(&axis, "%s%s%s", same ? "test " : "quality on the test set", same ? metric : "",
              percent ? " (%)" : "");
-    text_add(&t, "quality = ");
+    int epochs = 1;
+    for (int i = 0; i < runs; i++)
+        for (int k = 0; k < r->runs[i].points_count; k++)
+            epochs = r->runs[i].points[k].epoch > epochs ? r->runs[i].points[k].epoch : epochs;
+    text_add(&t, "epochs = %d\nquality = ", epochs);
     add_string(&t, text_str(&axis));
     text_add(&t, "\nruns = %d\narray label[%d] = [", runs, runs ? runs : 1);
     for (int i = 0; i < runs; i++) {
@@ -278,7 +282,8 @@ static const struct {
     {"steps", "Steadiness of the training step",
      "All steps after warm-up, as distance from their median, which stands beside the name: the "
      "bar holds the middle "
-     "half, the whiskers reach from the 1st to the 99th percentile. A long right whisker is the "
+     "half, the whiskers reach from the 1st to the 99th percentile (cut at twice the median). A "
+     "long right whisker is the "
      "machine's noise, not the "
      "network's.",
      has_steps},
