@@ -91,8 +91,8 @@ static float check_grads(const struct program *p, const struct crew *crew)
 static void learn(struct program *p, const struct crew *crew)
 {
     const int64_t start = p->timing ? clock_ns() : 0;
-    const float poison = p->hooks.update ? p->hooks.update(p->hooks.arg, crew, p)
-                                         : check_grads(p, crew);
+    const float poison =
+        p->hooks.update ? p->hooks.update(p->hooks.arg, crew, p) : check_grads(p, crew);
     assign(p, crew);
     p->poison[crew->thread].value = poison;
     if (!p->timing)

@@ -86,13 +86,32 @@ static bool scale_into_scale(struct pass_state *s, int id)
 
 /* ---------------------------------------------------------- into an epilogue */
 
-/* Can `p` move into its reader `id`, with this much of its epilogue already in use? */
-static bool can_merge(const struct pass_state *s, int p, int id)
+/* Does `p` have no other reader than `id`, and nothing yet that an epilogue does after a sum? */
+static bool is_chain(const struct pass_state *s, int p, int id)
 {
     const struct node *from = &s->g->node[p], *to = &s->g->node[id];
-    return (from->op->flags & OP_EPILOGUE) && s->uses[p] == 1 && from->pass == to->pass &&
-           from->layout == to->layout && shape_equal(&from->shape, &to->shape) && !from->attr.act &&
-           !from->attr.act_grad;
+    return s->uses[p] == 1 && from->pass == to->pass && from->layout == to->layout &&
+           shape_equal(&from->shape, &to->shape) && !from->attr.act && !from->attr.act_grad;
+}
+
+static bool can_merge(const struct pass_state *s, int p, int id)
+{
+    return (s->g->node[p].op->flags & OP_EPILOGUE) && is_chain(s, p, id);
+}
+
+/* Gain and bias have no epilogue, but apply an activation while their rows are in the cache. */
+static bool can_activate(const struct pass_state *s, int p, int id)
+{
+    return can_merge(s, p, id) || (s->g->node[p].op == &op_affine && is_chain(s, p, id));
+}
+
+/* Nor have the gradients of pooling, but they go image by image, and an activation before the
+ * pooling is differentiated while an image is in the cache. */
+static bool can_differentiate(const struct pass_state *s, int p, int id)
+{
+    const struct op *op = s->g->node[p].op;
+    const bool pooling = op == &op_sum_pool_grad || op == &op_max_pool_grad;
+    return can_merge(s, p, id) || (pooling && is_chain(s, p, id));
 }
 
 /* Node `id` becomes producer `p` with one more input; its index, or 0 if extra is -1. */
@@ -117,7 +136,7 @@ static bool activation_into_epilogue(struct pass_state *s, int id)
 {
     const struct node old = s->g->node[id];
     for (int i = 0; i < ACTIVATIONS; i++) {
-        if (old.op != activations[i].op || !can_merge(s, old.in[0], id))
+        if (old.op != activations[i].op || !can_activate(s, old.in[0], id))
             continue;
         merge(s, old.in[0], id, -1);
         struct attr *attr = &s->g->node[id].attr;
@@ -134,7 +153,7 @@ static bool activation_grad_into_epilogue(struct pass_state *s, int id)
 {
     const struct node old = s->g->node[id];
     for (int i = 0; i < ACTIVATIONS; i++) {
-        if (old.op != activations[i].grad || !can_merge(s, old.in[1], id))
+        if (old.op != activations[i].grad || !can_differentiate(s, old.in[1], id))
             continue;
         const int y = merge(s, old.in[1], id, old.in[0]);
         struct attr *attr = &s->g->node[id].attr;
@@ -191,7 +210,7 @@ static const struct pattern before_gradient[] = {
 static const struct pattern after_gradient[] = {
     {"matrix op, add vector",       bias_into_epilogue},
     {"matrix op, add",              residual_into_epilogue},
-    {"matrix op, activation",       activation_into_epilogue},
+    {"matrix op or affine, activation", activation_into_epilogue},
     {"matrix op, activation grad",  activation_grad_into_epilogue},
     {0},
 };
