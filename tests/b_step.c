@@ -1,149 +1,139 @@
-/* b_step.c — one training step of two nets, op by op: b_step [threads [steps]].
+/* b_step — ms per training step of a plugin, on data that lies in memory, for comparing with other
+ * frameworks: the last line printed is the median.
  *
- * mlp 784-512-512-10 (relu) and the modern LeNet-5 (tanh, average pooling), batch
- * 128, forward, backward and SGD with momentum. Prints the median of `steps` steps as
- * programs run normally, then a table from as many steps with a look at the clock
- * behind every op. */
-#define _POSIX_C_SOURCE 200809L
+ *     b_step PLUGIN.so [VARIANT] [--batch N] [--threads N] [--seconds S] [--ops] [--no-fuse]
+ * [--no-lanes]
+ *
+ * Forward, loss, backward, and SGD with momentum and weight decay. --ops: a table of all ops. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "graph/program.h"
 #include "kernels/kernels.h"
+#include "plugin.h"
 
-enum { BATCH = 128, CLASSES = 10 };
+#include <dlfcn.h>
 
-static nn_value finish(nn_value x, nn_value label)
-{
-    nn_minimize(nn_cross_entropy(x, label));
-    nn_metric("accuracy", nn_accuracy(x, label));
-    return x;
-}
+enum { MAX_STEPS = 100000, WARM = 20 };
 
-static void mlp(struct nn_graph *g)
-{
-    nn_value x = nn_input(g, "image", NN_F32, NN_SHAPE(784));
-    const nn_value label = nn_input(g, "label", NN_I32, NN_SCALAR);
-    /* clang-format off */
-    nn_row(g, "fc1"); x = nn_relu(nn_linear(x, 512));
-    nn_row(g, "fc2"); x = nn_relu(nn_linear(x, 512));
-    nn_row(g, "fc3"); x = nn_linear(x, CLASSES);
-    /* clang-format on */
-    finish(x, label);
-}
-
-static void lenet5(struct nn_graph *g)
-{
-    nn_value x = nn_input(g, "image", NN_F32, NN_SHAPE(1, 28, 28));
-    const nn_value label = nn_input(g, "label", NN_I32, NN_SCALAR);
-    /* clang-format off */
-    nn_row(g, "C1"); x = nn_tanh(nn_conv2d(x, 6, .kernel = 5, .pad = 2));
-    nn_row(g, "S2"); x = nn_avg_pool(x, 2);
-    nn_row(g, "C3"); x = nn_tanh(nn_conv2d(x, 16, .kernel = 5));
-    nn_row(g, "S4"); x = nn_avg_pool(x, 2);
-    nn_row(g, "C5"); x = nn_tanh(nn_conv2d(x, 120, .kernel = 5));
-    nn_row(g, "F6"); x = nn_tanh(nn_linear(nn_flatten(x), 84));
-    nn_row(g, "out"); x = nn_linear(x, CLASSES);
-    /* clang-format on */
-    finish(x, label);
-}
+struct sgd {
+    struct kn_sgd o;
+    float *velocity;
+};
 
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
-    static const struct kn_sgd sgd = {.rate = 0.01f, .momentum = 0.9f, .clip = 1.0f};
+    struct sgd *s = arg;
     size_t count, from, to;
-    float *w = program_weights(p, &count), *g = program_grads(p, &count), *v = arg;
+    float *w = program_weights(p, &count);
+    const float *g = program_grads(p, &count);
     crew_share(crew, count, 16, &from, &to);
-    return kn->sgd_f32(to - from, &sgd, g + from, w + from, v + from);
+    return kn->sgd_f32(to - from, &s->o, g + from, w + from, s->velocity + from);
 }
 
 static void fill(struct program *p)
 {
-    struct rng r = rng_make(1, 2);
-    const struct tensor *x = program_tensor(p, TENSOR_INPUT, 0),
-                        *label = program_tensor(p, TENSOR_INPUT, 1);
-    for (size_t i = 0; i < x->elements; i++)
-        ((float *)x->data)[i] = (float)rng_normal(&r);
-    for (size_t i = 0; i < label->elements; i++)
-        ((int32_t *)label->data)[i] = (int32_t)rng_below(&r, CLASSES);
+    struct rng r = rng_make(1, 1);
+    for (int i = 0; program_tensor(p, TENSOR_INPUT, i); i++) {
+        const struct tensor *t = program_tensor(p, TENSOR_INPUT, i);
+        for (size_t k = 0; k < t->elements; k++)
+            if (t->type == NN_I32)
+                ((int32_t *)t->data)[k] = (int32_t)rng_below(&r, 10);
+            else
+                ((float *)t->data)[k] = (float)rng_normal(&r);
+    }
 }
 
-static int rising(const void *a, const void *b)
+static int by_size(const void *a, const void *b)
 {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double median_ms(struct program *p, int steps)
+static void print_ops(struct program *p, int steps)
 {
-    int64_t *ns = xmalloc((size_t)steps * sizeof *ns);
-    for (int i = 0; i < steps; i++) {
-        const int64_t start = clock_ns();
-        program_run(p);
-        ns[i] = clock_ns() - start;
+    int n;
+    const struct program_step *s = program_steps(p, &n);
+    double total = 0;
+    for (int i = 0; i < n; i++)
+        total += (double)s[i].ns / steps;
+    for (int i = 0; i < n; i++) {
+        const double us = (double)s[i].ns / steps / 1e3;
+        printf("%-10s %-20s %-22s %-20s %8.1f us %5.1f %% %8.1f GFLOP/s %6.1f GB/s\n", s[i].row,
+               s[i].op, s[i].kernel ? s[i].kernel : "", s[i].shape, us, us * 1e5 / total,
+               s[i].flops / us / 1e3, s[i].bytes / us / 1e3);
     }
-    qsort(ns, (size_t)steps, sizeof *ns, rising);
-    const double median = (double)ns[steps / 2] / 1e6;
-    free(ns);
-    return median;
-}
-
-static void print_table(const struct program *p, int steps)
-{
-    int count;
-    const struct program_step *s = program_steps(p, &count);
-    double total = 0.0;
-    for (int i = 0; i < count; i++)
-        total += (double)s[i].ns;
-    printf("%-5s %-19s %-14s %-24s %9s %6s %9s\n", "row", "op", "shape", "kernel", "us", "%",
-           "GFLOP/s");
-    for (int i = 0; i < count; i++)
-        if (s[i].ns)
-            printf("%-5s %-19s %-14s %-24s %9.1f %6.1f %9.1f\n", s[i].row, s[i].op, s[i].shape,
-                   s[i].kernel, (double)s[i].ns / steps / 1e3, 100.0 * (double)s[i].ns / total,
-                   s[i].flops * steps / (double)s[i].ns);
-    printf("sum %.3f ms\n\n", total / steps / 1e6);
-}
-
-static void measure(const char *name, void (*build)(struct nn_graph *), int threads, int steps)
-{
-    struct nn_graph *g = graph_new(BATCH);
-    build(g);
-    struct err err = {0};
-    struct program *p =
-        program_new(g, &(struct program_options){.threads = threads, .train = true}, &err);
-    if (!p) {
-        fprintf(stderr, "b_step: %s\n", err.text);
-        exit(EXIT_INTERNAL);
-    }
-    size_t count;
-    program_weights(p, &count);
-    float *velocity = mem_map(count * sizeof *velocity);
-    program_set_hooks(p, &(struct program_hooks){.update = update, .arg = velocity});
-    fill(p);
-    median_ms(p, steps / 4 + 1); /* warm-up */
-    printf("%s: %.3f ms a step, %d threads, loss %.4f\n", name, median_ms(p, steps), threads,
-           (double)program_loss(p));
-    char *explained = program_explain(p);
-    puts(explained);
-    free(explained);
-    program_time_steps(p, true);
-    median_ms(p, steps);
-    print_table(p, steps);
-    mem_unmap(velocity, count * sizeof *velocity);
-    program_free(p);
-    graph_free(g);
+    printf("sum %.3f ms\n", total / 1e6);
 }
 
 int main(int argc, char **argv)
 {
-    const int threads = argc > 1 ? atoi(argv[1]) : 2, steps = argc > 2 ? atoi(argv[2]) : 200;
-    if (threads < 1 || steps < 1 || !kn_init(NULL, NULL))
-        return EXIT_USAGE;
-    measure("mlp", mlp, threads, steps);
-    measure("lenet5", lenet5, threads, steps);
-    return EXIT_OK;
+    int batch = 128, threads = 2, ops = 0, words = 0;
+    double seconds = 1.5;
+    const char *word[2] = {0};
+    struct program_options o = {.train = true, .seed = 1};
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--batch") == 0 && i + 1 < argc)
+            batch = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+            threads = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
+            seconds = atof(argv[++i]);
+        else if (strcmp(argv[i], "--ops") == 0)
+            ops = 1;
+        else if (strcmp(argv[i], "--no-fuse") == 0)
+            o.no_fuse = true;
+        else if (strcmp(argv[i], "--no-lanes") == 0)
+            o.no_lanes = true;
+        else if (words < 2)
+            word[words++] = argv[i];
+    struct err err = {0};
+    void *so = word[0] ? dlopen(word[0], RTLD_NOW) : NULL;
+    const struct nn_plugin *plugin = so ? dlsym(so, "nn_plugin") : NULL;
+    if (!plugin || !kn_init(NULL, &err)) {
+        fprintf(stderr, "b_step: %s\n",
+                err.text[0] ? err.text
+                : word[0]   ? dlerror()
+                            : "PLUGIN.so [VARIANT]");
+        return EXIT_FAILURE;
+    }
+    const struct nn_variant *v = plugin->variants;
+    while (word[1] && v->name && strcmp(v->name, word[1]) != 0)
+        v++;
+    struct nn_graph *g = graph_new(batch);
+    plugin->build(g, v->config);
+    o.threads = threads;
+    struct program *p = program_new(g, &o, &err);
+    if (!p) {
+        fprintf(stderr, "b_step: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    size_t count;
+    (void)program_weights(p, &count);
+    struct sgd sgd = {{.rate = 0.01f, .momentum = 0.9f, .weight_decay = 5e-4f, .clip = 1},
+                      mem_map(count * 4)};
+    program_set_hooks(p, &(struct program_hooks){.update = update, .arg = &sgd});
+    fill(p);
+    for (int i = 0; i < WARM; i++)
+        (void)program_run(p);
+    if (ops)
+        program_time_steps(p, true);
+    static double ms[MAX_STEPS];
+    int steps = 0;
+    for (const int64_t start = clock_ns();
+         steps < MAX_STEPS && (double)(clock_ns() - start) < seconds * 1e9;) {
+        const int64_t t = clock_ns();
+        (void)program_run(p);
+        ms[steps++] = (double)(clock_ns() - t) / 1e6;
+    }
+    if (ops)
+        print_ops(p, steps);
+    qsort(ms, (size_t)steps, sizeof *ms, by_size);
+    printf("%d steps, fastest %.4f ms, loss %.4f\n%.4f\n", steps, ms[0], program_loss(p),
+           ms[steps / 2]);
+    return EXIT_SUCCESS;
 }
