@@ -106,6 +106,12 @@ enum { GEMM_DOT_MR = VF == 8 ? 2 : VF == 1 ? 2 : 4, GEMM_DOT_NR = VF == 8 ? 4 : 
 void KN(gemm_dot)(const struct kn_gemm *g, const float *a, const float *b, float *c,
                   const struct kn_epilogue *e, int i0, int i1, int j0, int j1);
 
+/* Columns [j0, j1) of C = e(op(A) B), M small; work as many bytes as gemm_few_work() says;
+ * gemm_few.c. */
+size_t KN(gemm_few_work)(int rows, int cols);
+void KN(gemm_few)(const struct kn_gemm *g, const float *a, const float *b, float *c,
+                  const struct kn_epilogue *e, int j0, int j1, float *work);
+
 /* y [cols][ldy] = x [rows][ldx] transposed, with rows up to `padded` filled with zeros. */
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
                         int padded);

@@ -103,9 +103,10 @@ static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_
 
 /* ---- which way and who does what --------------------------------------------- */
 
-/* How a product is done. Nothing here changes a bit of the result. */
+/* How a product is done. Only `dots` and `few` change the order of sums, and they depend on the
+ * whole product alone. */
 struct plan {
-    bool dots;    /* gemm_dot(); chosen by the whole product, for it changes the order of sums */
+    bool dots, few; /* by gemm_dot() or gemm_few() */
     bool swapped; /* C^T = B^T A^T: columns of C are the rows of tiles, rows lie along the lanes */
     bool copied;  /* X */
     int rows, cols; /* of threads */
@@ -164,9 +165,18 @@ static bool dots_pay(const struct kn_gemm *g)
     return loads * sums + ends < fmin(split(g, false, 1, &p), split(g, true, 1, &p));
 }
 
+/* Few rows of C, and a B that is worth streaming. */
+static bool few_pay(const struct kn_gemm *g)
+{
+    enum { FEW = 8, LEAST = 96 };
+    return g->M <= FEW && !g->tb && !g->packed_b && g->N >= LEAST && g->K > FEW;
+}
+
 static struct plan make_plan(const struct kn_gemm *g, int threads)
 {
     struct plan straight, swapped;
+    if (few_pay(g))
+        return (struct plan){.few = true, .rows = 1, .cols = threads};
     if (dots_pay(g))
         return (struct plan){
             .dots = true, .rows = g->M > g->N ? threads : 1, .cols = g->M > g->N ? 1 : threads};
@@ -181,7 +191,9 @@ static struct plan make_plan(const struct kn_gemm *g, int threads)
 static size_t work_of_thread(const struct kn_gemm *g)
 {
     const int wide = g->M > g->N ? g->M : g->N;
-    return (KN(gemm_block_work)(g->K, wide) + 63) / 64 * 64;
+    const size_t bytes =
+        few_pay(g) ? KN(gemm_few_work)(g->M, g->N) : KN(gemm_block_work)(g->K, wide);
+    return (bytes + 63) / 64 * 64;
 }
 
 size_t KN(gemm_work_f32)(const struct kn_gemm *g, int threads)
@@ -224,6 +236,10 @@ static void product(const struct kn_gemm *g, size_t index, const struct plan *p,
     size_t i0, i1, j0, j1;
     crew_share(&down, rows, 1, &i0, &i1);
     crew_share(&across, cols, g->packed_b ? GEMM_NR : VF, &j0, &j1);
+    if (p->few) {
+        KN(gemm_few)(g, a.at, b.at, block.c, &e, (int)j0, (int)j1, work);
+        return;
+    }
     if (p->dots) {
         KN(gemm_dot)(g, a.at, b.at, block.c, &e, (int)i0, (int)i1, (int)j0, (int)j1);
         return;
