@@ -5,7 +5,7 @@
  * Nanoseconds and core cycles to an element, best of many rounds: in the first-level cache
  * (4096 floats) and from memory (4 Mi floats), on every instruction set here. A
  * cycle is measured as the time of one link in a chain of additions. */
-#define _DEFAULT_SOURCE
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -181,7 +181,7 @@ int main(int argc, char **argv)
 {
     const char *const pattern = argc > 1 ? argv[1] : "*";
     float **const blocks[] = {&mem.a, &mem.b, &mem.c, &mem.d};
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         *blocks[i] =
             (float *)mem_map((LARGE + 4096) * sizeof(float)) + i * 272; /* not 4 KiB apart */
     mem.bytes = mem_map(LARGE);

@@ -20,24 +20,22 @@
 enum { SLOTS = 8, SLOT_BYTES = 1 << 20, CANARIES = 32 };
 static const uint32_t canary = 0xc0ffee11;
 static struct {
-    char *end;
+    char *memory; /* SLOT_BYTES of it */
     size_t bytes;
 } slots[SLOTS];
 
 /* `bytes` at the end of slot k, whatever was there before. */
 static void *edge_bytes(int k, size_t bytes)
 {
-    if (!slots[k].end) {
+    if (!slots[k].memory) {
         const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-        char *const p = mmap(NULL, SLOT_BYTES + page, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (p == MAP_FAILED || mprotect(p + SLOT_BYTES, page, PROT_NONE) != 0)
+        slots[k].memory = aligned_alloc(page, SLOT_BYTES + page);
+        if (!slots[k].memory || mprotect(slots[k].memory + SLOT_BYTES, page, PROT_NONE) != 0)
             abort();
-        slots[k].end = p + SLOT_BYTES;
     }
     if (bytes + sizeof canary * CANARIES > SLOT_BYTES)
         abort();
-    char *const start = slots[k].end - bytes;
+    char *const start = slots[k].memory + SLOT_BYTES - bytes;
     for (int i = 1; i <= CANARIES; i++)
         memcpy(start - sizeof canary * (size_t)i, &canary, sizeof canary);
     slots[k].bytes = bytes;
@@ -79,11 +77,14 @@ static inline float *edge_copy(int k, size_t n, const float *x)
 
 static bool edges_intact(void)
 {
-    for (int k = 0; k < SLOTS; k++)
-        for (int i = 1; slots[k].end && i <= CANARIES; i++)
-            if (memcmp(slots[k].end - slots[k].bytes - sizeof canary * (size_t)i, &canary,
-                       sizeof canary) != 0)
+    for (int k = 0; k < SLOTS; k++) {
+        if (!slots[k].memory)
+            continue;
+        const char *const start = slots[k].memory + SLOT_BYTES - slots[k].bytes;
+        for (int i = 1; i <= CANARIES; i++)
+            if (memcmp(start - sizeof canary * (size_t)i, &canary, sizeof canary) != 0)
                 return false;
+    }
     return true;
 }
 

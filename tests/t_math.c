@@ -2,7 +2,6 @@
  * at floats spread evenly over all bit patterns (denormals, infinities and NaN among
  * them) and over [-20, 20], within the bounds that vec_math.h and gelu_f32.c state;
  * then at every length around a vector, in place, and not one float beyond. */
-#define _DEFAULT_SOURCE
 #include "tests/kernel_test.h"
 
 enum { A, Y, W, ONE, BATCH = 4096 };

@@ -1,7 +1,6 @@
 /* t_pool — pooling and its gradients against a plain loop: all window sizes, strides and
  * paddings, odd images, channels around the width of a vector, any share of the
  * work, ties, NaN, and not one float beyond. */
-#define _DEFAULT_SOURCE
 #include "tests/kernel_test.h"
 
 enum { X, Y, DY, DX };

@@ -133,20 +133,25 @@ static void max_grad(const struct kn_pool *p, float scale, const float *x, const
     }
 }
 
+static inline void sum_grad_window(const struct kn_pool *p, struct window w, vf scale,
+                                   const float *dy, float *dx)
+{
+    const size_t C = (size_t)p->C;
+    for (int u = w.top; u < w.bottom; u++)
+        for (int v = w.left; v < w.right; v++) {
+            float *const to = dx + ((size_t)u * (size_t)p->W + (size_t)v) * C;
+            EACH(C, to, vf_fma(scale, AT(dy), AT(to)));
+        }
+}
+
 static void sum_grad(const struct kn_pool *p, float scale, const float *x, const float *y,
                      const float *dy, float *dx)
 {
-    const size_t C = (size_t)p->C, down = (size_t)p->W * C;
+    const size_t C = (size_t)p->C;
     (void)x, (void)y;
-    memset(dx, 0, (size_t)p->H * down * sizeof *dx);
-    for (int o = 0; o < p->OH * p->OW; o++, dy += C) {
-        const struct window w = window_at(p, o / p->OW, o % p->OW);
-        for (int u = w.top; u < w.bottom; u++)
-            for (int v = w.left; v < w.right; v++) {
-                float *const to = dx + (size_t)u * down + (size_t)v * C;
-                EACH(C, to, vf_fma(vf_set(scale), AT(dy), AT(to)));
-            }
-    }
+    memset(dx, 0, (size_t)p->H * (size_t)p->W * C * sizeof *dx);
+    for (int o = 0; o < p->OH * p->OW; o++, dy += C)
+        sum_grad_window(p, window_at(p, o / p->OW, o % p->OW), vf_set(scale), dy, dx);
 }
 
 /* Pixels that no 2 x 2 window covers: the last column and row of odd sizes. */

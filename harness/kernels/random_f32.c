@@ -26,7 +26,7 @@ static void draw(uint64_t chunk, uint64_t seed, uint64_t stream, struct words *w
     enum { WAYS = 2 };
     const vq low = vq_set(0xffffffffu), a = vq_set(0xD2511F53u), b = vq_set(0xCD9E8D57u);
     const vq bump0 = vq_set(0x9E3779B9u), bump1 = vq_set(0xBB67AE85u);
-    for (size_t block = 0; block < BLOCKS; block += WAYS * VQ) {
+    for (size_t block = 0; block < BLOCKS; block += (size_t)WAYS * VQ) {
         vq c0[WAYS], c1[WAYS], c2[WAYS], c3[WAYS];
         vq k0 = vq_set(seed), k1 = vq_set(seed >> 32);
         for (int i = 0; i < WAYS; i++) {

@@ -1,14 +1,14 @@
 /* reduce_f32 — a row to a number.
  *
  * Sums run in four chains of vectors (an add takes four cycles, one can start each)
- * over blocks of BLOCK floats; the blocks are added in double. The error of sum_f32 and dot_f32
- * is at most (BLOCK / 4 / VF + 8) 2^-24 times the sum of the terms' magnitudes,
+ * over blocks of 1024 floats; the blocks are added in double. The error of sum_f32 and dot_f32
+ * is at most (256 / VF + 8) 2^-24 times the sum of the terms' magnitudes,
  * that of sum_squares_f32 and sq_dist_f32 as much times the result. */
 #include "kernels/kernel.h"
 
 #include "kernels/each.h"
 
-enum { BLOCK = 1024 };
+static const size_t block = 1024, width = VF;
 
 typedef vf term(vf a, vf b, vf sum);
 
@@ -30,13 +30,13 @@ static inline __attribute__((always_inline)) float block_sum(term *f, size_t n, 
 {
     vf s0 = vf_set(0.0f), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
-    for (; i + 4 * VF <= n; i += 4 * VF) {
+    for (; i + 4 * width <= n; i += 4 * width) {
         s0 = f(vf_load(a + i), vf_load(b + i), s0);
-        s1 = f(vf_load(a + i + VF), vf_load(b + i + VF), s1);
-        s2 = f(vf_load(a + i + 2 * VF), vf_load(b + i + 2 * VF), s2);
-        s3 = f(vf_load(a + i + 3 * VF), vf_load(b + i + 3 * VF), s3);
+        s1 = f(vf_load(a + i + width), vf_load(b + i + width), s1);
+        s2 = f(vf_load(a + i + 2 * width), vf_load(b + i + 2 * width), s2);
+        s3 = f(vf_load(a + i + 3 * width), vf_load(b + i + 3 * width), s3);
     }
-    for (; i + VF <= n; i += VF)
+    for (; i + width <= n; i += width)
         s0 = f(vf_load(a + i), vf_load(b + i), s0);
     if (i < n)
         s1 = f(vf_load_n(a + i, n - i, 0.0f), vf_load_n(b + i, n - i, 0.0f), s1);
@@ -47,8 +47,8 @@ static inline __attribute__((always_inline)) double total(term *f, size_t n, con
                                                           const float *b)
 {
     double sum = 0;
-    for (size_t i = 0; i < n; i += BLOCK)
-        sum += (double)block_sum(f, n - i < BLOCK ? n - i : BLOCK, a + i, b + i);
+    for (size_t i = 0; i < n; i += block)
+        sum += (double)block_sum(f, n - i < block ? n - i : block, a + i, b + i);
     return sum;
 }
 
@@ -80,8 +80,8 @@ float KN(max_f32)(size_t n, const float *x)
     vf m0 = vf_set(-INFINITY), m1 = m0;
     vm nan = vf_is_nan(m0);
     size_t i = 0;
-    for (; i + 2 * VF <= n; i += 2 * VF) {
-        const vf a = vf_load(x + i), b = vf_load(x + i + VF);
+    for (; i + 2 * width <= n; i += 2 * width) {
+        const vf a = vf_load(x + i), b = vf_load(x + i + width);
         nan = vm_or(nan, vm_or(vf_is_nan(a), vf_is_nan(b)));
         m0 = vf_max(m0, a);
         m1 = vf_max(m1, b);
