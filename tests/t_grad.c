@@ -107,6 +107,8 @@ static nn_value laned(struct nn_graph *g)
     C(avg_pool,          SIGNED,   nn_avg_pool(IMAGE, 3, .stride = 2, .pad = 1))              \
     C(sum_pool,          SIGNED,   nn_sum_pool(IMAGE, 2))                                     \
     C(sum_pool_lanes,    SIGNED,   nn_sum_pool(laned(g), 2))                                  \
+    C(tanh_sum_pool,     SIGNED,   nn_sum_pool(nn_tanh(laned(g)), 2))                         \
+    C(relu_max_pool,     SPREAD,   nn_max_pool(nn_relu(nn_offset(in_lanes(g), -0.05f)), 2))   \
     C(transpose,         SIGNED,   nn_transpose(P("x", 5, 7)))                                \
     C(transpose_deep,    SIGNED,   nn_transpose(P("x", 3, 5, 7)))                             \
     C(transpose_image,   SIGNED,   nn_transpose(P("x", 3, 4, 5, 7)))                          \

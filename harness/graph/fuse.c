@@ -105,15 +105,6 @@ static bool can_activate(const struct pass_state *s, int p, int id)
     return can_merge(s, p, id) || (s->g->node[p].op == &op_affine && is_chain(s, p, id));
 }
 
-/* Nor have the gradients of pooling, but they go image by image, and an activation before the
- * pooling is differentiated while an image is in the cache. */
-static bool can_differentiate(const struct pass_state *s, int p, int id)
-{
-    const struct op *op = s->g->node[p].op;
-    const bool pooling = op == &op_sum_pool_grad || op == &op_max_pool_grad;
-    return can_merge(s, p, id) || (pooling && is_chain(s, p, id));
-}
-
 /* Node `id` becomes producer `p` with one more input; its index, or 0 if extra is -1. */
 static int merge(struct pass_state *s, int p, int id, int extra)
 {
@@ -153,7 +144,7 @@ static bool activation_grad_into_epilogue(struct pass_state *s, int id)
 {
     const struct node old = s->g->node[id];
     for (int i = 0; i < ACTIVATIONS; i++) {
-        if (old.op != activations[i].grad || !can_differentiate(s, old.in[1], id))
+        if (old.op != activations[i].grad || !can_merge(s, old.in[1], id))
             continue;
         const int y = merge(s, old.in[1], id, old.in[0]);
         struct attr *attr = &s->g->node[id].attr;

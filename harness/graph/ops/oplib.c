@@ -201,14 +201,14 @@ struct kn_epilogue epilogue_of(const struct step *s)
     };
 }
 
+static float or_one(float factor) { return factor == 0.0f ? 1.0f : factor; }
+
 void act_in_place(const struct attr *a, size_t n, float *y)
 {
-    const float inner = a->inner == 0.0f ? 1.0f : a->inner,
-                outer = a->outer == 0.0f ? 1.0f : a->outer;
     if (a->act == KN_ACT_RELU)
         kn->relu_f32(n, y, y);
     else if (a->act == KN_ACT_TANH)
-        kn->tanh_f32(n, inner, outer, y, y);
+        kn->tanh_f32(n, or_one(a->inner), or_one(a->outer), y, y);
     else if (a->act == KN_ACT_SIGMOID)
         kn->sigmoid_f32(n, y, y);
 }
