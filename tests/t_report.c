@@ -147,7 +147,7 @@ static const char *unbalanced(const char *s)
 {
     static const char *const empty[] = {"meta", "link", "br", "hr", "img", "!DOCTYPE"};
     static char wrong[128];
-    char open[64][32];
+    static char open[64][32];
     int depth = 0;
     for (s = strchr(s, '<'); s; s = strchr(s, '<')) {
         const bool closes = s[1] == '/';

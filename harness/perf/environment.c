@@ -163,10 +163,11 @@ static void read_machine(struct machine *m, struct text *facts)
 /* CPUs that the control group allows: version 2's "max 100000" or version 1's two files. */
 static double cgroup_cpus(void)
 {
-    char line[64];
-    double quota = NAN, period = NAN;
-    if (line_of("/sys/fs/cgroup/cpu.max", line, sizeof line))
-        return sscanf(line, "%lf %lf", &quota, &period) == 2 && period > 0 ? quota / period : NAN;
+    char line[64], *second;
+    if (line_of("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
+        const double quota = strtod(line, &second), period = strtod(second, NULL);
+        return second != line && period > 0 ? quota / period : NAN;
+    }
     const int64_t q = number_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
                   p = number_in("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     return q > 0 && p > 0 ? (double)q / (double)p : NAN;

@@ -1,12 +1,18 @@
 /* format.c — see format.h. */
+#define _GNU_SOURCE
 #include "report/format.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-static const char *unknown(char b[FORMAT_TEXT]) { return strcpy(b, "–"); }
+static const char *unknown(char b[FORMAT_TEXT])
+{
+    snprintf(b, FORMAT_TEXT, "–");
+    return b;
+}
 
 const char *format_fixed(double x, int decimals, char b[FORMAT_TEXT])
 {
@@ -23,10 +29,8 @@ const char *format_digits(double x, int digits, char b[FORMAT_TEXT])
     int decimals = digits - 1;
     if (x != 0) { /* rounding may carry into a new digit: 9.996 has three in "10.0" */
         char e[FORMAT_TEXT];
-        int exponent = 0;
         snprintf(e, sizeof e, "%.*e", digits - 1, x);
-        sscanf(strchr(e, 'e') + 1, "%d", &exponent);
-        decimals -= exponent;
+        decimals -= (int)strtol(strchr(e, 'e') + 1, NULL, 10);
     }
     return format_fixed(x, decimals < 0 ? 0 : decimals > 12 ? 12 : decimals, b);
 }

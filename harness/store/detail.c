@@ -102,9 +102,9 @@ int store_steps(struct store *s, int64_t id, struct store_step **steps, struct e
         const unsigned char *data = sqlite3_column_blob(q, 2);
         const int n = sqlite3_column_bytes(q, 2) / 4, warm = (int)sql_int64(q, 1, 0);
         *steps = xrealloc(*steps, (size_t)(count + n + 1) * sizeof **steps);
-        for (int i = 0; i < n; i++) {
-            const uint32_t bits = (uint32_t)data[4 * i] | (uint32_t)data[4 * i + 1] << 8 |
-                                  (uint32_t)data[4 * i + 2] << 16 | (uint32_t)data[4 * i + 3] << 24;
+        for (int i = 0; i < n; i++, data += 4) {
+            const uint32_t bits = (uint32_t)data[0] | (uint32_t)data[1] << 8 |
+                                  (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
             float seconds;
             memcpy(&seconds, &bits, sizeof seconds);
             (*steps)[count++] =
@@ -273,14 +273,13 @@ bool store_check(struct store *s, struct text *said, struct err *err)
 {
     if (!check_integrity(s, err) || !check_references(s, err))
         return false;
-    int state;
     sqlite3_stmt *q = sql_query(
         &s->sql, err,
         "SELECT (SELECT count(*) FROM session), count(*), coalesce(sum(status = 'ok'), 0), "
         "(SELECT count(*) FROM epoch), (SELECT coalesce(sum(n), 0) FROM sample), "
         "(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()) FROM run",
         "");
-    if (!q || (state = sql_next(&s->sql, q, err)) != 1)
+    if (!q || sql_next(&s->sql, q, err) != 1)
         return false;
     text_add(
         said,

@@ -1,4 +1,5 @@
 /* session.c — one call of the program: command line, machine, environment, build. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

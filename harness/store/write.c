@@ -1,4 +1,5 @@
 /* write.c — a run on its way into the database; see store.h. */
+#define _GNU_SOURCE
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
