@@ -6,7 +6,9 @@
  * one go; the background is the value of pixel 0, so a byte of 0 stands for it.
  *
  * Random numbers are counted, not drawn in order: word k of an image depends on
- * seed, epoch and its place in the epoch, so any thread may lay out any image. */
+ * seed, epoch and its place in the epoch, so any thread may lay out any image.
+ * Prefetching the next image of the shuffled order gains nothing that can be
+ * measured: the images lie in huge pages, and one is a dozen lines in a row. */
 #include "train/feed.h"
 
 #include <stdlib.h>
@@ -17,7 +19,7 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 
-enum { BAND_BYTES = 8192, LINE = 64 };
+enum { BAND_BYTES = 8192 };
 
 /* One axis of the network's field: where its position x comes from in the image. */
 struct axis {
@@ -217,17 +219,6 @@ static size_t item_at(const struct feed *f, size_t place)
     return f->order ? f->order[place] : place;
 }
 
-/* Shuffled images lie anywhere in memory: ask for the next one while this one is laid out. */
-static void fetch_ahead(const struct feed *f, size_t place)
-{
-    if (place >= f->images->items)
-        return;
-    const size_t bytes = dataset_image_bytes(f->data);
-    const uint8_t *pixels = f->images->pixels + item_at(f, place) * bytes;
-    for (size_t i = 0; i < bytes && i < BAND_BYTES; i += LINE)
-        __builtin_prefetch(pixels + i);
-}
-
 void feed_fill(const struct feed *f, const struct crew *crew, int batch, float *image,
                int32_t *label)
 {
@@ -241,8 +232,6 @@ void feed_fill(const struct feed *f, const struct crew *crew, int batch, float *
             label[i] = -1;
             continue;
         }
-        if (i + 1 < to)
-            fetch_ahead(f, place + 1);
         const size_t item = item_at(f, place);
         fill_image(f, place, item, image + i * floats);
         label[i] = f->images->labels[item];
