@@ -235,6 +235,38 @@ static void queries(void)
     store_close(s);
 }
 
+/* Many runs, by copying the rows of four: what a query costs must not grow with the database. */
+static void large(void)
+{
+    const char *path = in_folder("large.db");
+    struct store_session *session;
+    struct store *s = open_new(path, &session);
+    for (int i = 0; i < 4; i++)
+        (void)fill_run(session, i, 1, false);
+    (void)store_session_end(session, 0, NULL);
+    store_close(s);
+    ok(execute(path,
+               "BEGIN; INSERT INTO run(uuid, session_id, benchmark_id, plugin_id, dataset_id, "
+               "config_id, metric_id, "
+               "started_ms, status) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+               "WHERE i < 10000) "
+               "SELECT uuid || i, session_id, benchmark_id, plugin_id, dataset_id, config_id, "
+               "metric_id, started_ms, "
+               "status FROM run, n; "
+               "INSERT INTO value(run_id, metric_id, how, value) SELECT r.id, v.metric_id, v.how, "
+               "v.value FROM run r "
+               "JOIN value v ON v.run_id = 1 + (r.id - 5) / 10000 WHERE r.id > 4; COMMIT"),
+       "40 000 runs");
+    s = store_open(path, STORE_READ, NULL);
+    const int64_t start = clock_ns();
+    is_int(count_of(s, NULL, NULL, 20, false), 20, "the newest 20 of them");
+    is_int(count_of(s, "mlp", "lenet5:modern", 20, false), 20, "of two networks");
+    is_int(count_of(s, NULL, NULL, 0, true), 4, "the newest of each");
+    const double ms = (double)(clock_ns() - start) * 1e-6;
+    ok(ms < 500, "all three in %.0f ms, wanted below 500", ms);
+    store_close(s);
+}
+
 /* ---- files that are not as expected ---------------------------------------------------- */
 
 static void refuses(const char *path, int mode, const char *why, const char *about)
@@ -482,6 +514,7 @@ int main(int argc, char **argv)
     facts();
     before_the_worker();
     queries();
+    large();
     strangers();
     damage();
     migrations();
