@@ -15,6 +15,8 @@ enum { BATCH = 8 };
 #define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
 #define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
 
+static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
+
 static const char *const short_row[] = {"XX", "X"}, *const odd_row[] = {"X?", "XX"};
 static const float weights[64];
 
@@ -72,11 +74,11 @@ static const float weights[64];
       "sum_pool: [N,4] has rank 2, wanted 4") \
     M(nn_transpose_(P("x", 4), AT), \
       "transpose: [4] has rank 1, wanted 2 to 5") \
-    M(nn_reshape_(F("x", 12), NN_SHAPE(5, 2), AT), \
+    M(nn_reshape_(F("x", 12), to(5, 2, 0), AT), \
       "reshape: [N,12] and [N,5,2] differ in their number of elements") \
-    M(nn_reshape_(F("x", 12), NN_SHAPE(-3, -4), AT), \
+    M(nn_reshape_(F("x", 12), to(-3, -4, 0), AT), \
       "reshape: [N,12] and [N,-3,-4] differ in their number of elements") \
-    M(nn_reshape_(I("x", 12), NN_SHAPE(2, 2, 3), AT), \
+    M(nn_reshape_(I("x", 12), to(2, 2, 3), AT), \
       "reshape: integers have at most rank 3, wanted 4") \
     M(nn_concat_(F("a", 2, 3), F("b", 2, 4), 1, AT), \
       "concat: [N,2,3] and [N,2,4] differ beside axis 1") \

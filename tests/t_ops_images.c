@@ -30,6 +30,12 @@ static double convolved(const struct window *w, const float *weight, size_t n, i
     return sum;
 }
 
+static size_t outputs(const struct window *w, int size)
+{
+    const int n = (size + 2 * w->pad - w->kernel) / w->stride + 1;
+    return (size_t)n;
+}
+
 static void convolution(struct window w, const char *what, struct nn_conv2d_opts o)
 {
     begin();
@@ -39,16 +45,17 @@ static void convolution(struct window w, const char *what, struct nn_conv2d_opts
     o.pad = w.pad;
     run(nn_conv2d_(F("x", w.C, w.H, w.W), o, NN_HERE));
     const float *weight = o.fixed ? o.fixed : floats("weight");
-    const size_t OH = (size_t)((w.H + 2 * w.pad - w.kernel) / w.stride + 1);
-    const size_t OW = (size_t)((w.W + 2 * w.pad - w.kernel) / w.stride + 1);
+    const size_t OH = outputs(&w, w.H);
+    const size_t OW = outputs(&w, w.W);
     for (size_t e = 0; e < elements; e++) {
         const size_t j = e % OW, i = e / OW % OH, out = e / OW / OH % (size_t)w.O;
         const double b = o.no_bias ? 0.0 : (double)floats("bias")[out];
         expect(e, b + convolved(&w, weight, e / OW / OH / (size_t)w.O, (int)out, (int)i, (int)j));
     }
+    const size_t area = (size_t)w.kernel * (size_t)w.kernel;
     for (int k = 0; o.connect && k < w.O * w.C; k++)
         if (o.connect[k % w.C][k / w.C] != 'X')
-            worst += (double)fabsf(weight[k * w.kernel * w.kernel]); /* no wire: no weight */
+            worst += (double)fabsf(weight[(size_t)k * area]); /* no wire: no weight */
     end(what, 5e-6);
 }
 
@@ -94,8 +101,8 @@ static void pooling(struct window w, enum pooling kind, bool in_lanes)
     run(kind == MAX   ? nn_max_pool_(x, o, NN_HERE)
         : kind == AVG ? nn_avg_pool_(x, o, NN_HERE)
                       : nn_sum_pool_(x, o, NN_HERE));
-    const size_t OH = (size_t)((w.H + 2 * w.pad - w.kernel) / w.stride + 1);
-    const size_t OW = (size_t)((w.W + 2 * w.pad - w.kernel) / w.stride + 1), C = (size_t)w.C;
+    const size_t OH = outputs(&w, w.H);
+    const size_t OW = outputs(&w, w.W), C = (size_t)w.C;
     for (size_t e = 0; e < elements; e++)
         expect(e, pooled(&w, kind, e / OW / OH / C, (int)(e / OW / OH % C), (int)(e / OW % OH),
                          (int)(e % OW)));
