@@ -153,7 +153,7 @@ static float *descend(const struct check *c, int threads, size_t *count, char wh
     bool finite = true;
     for (int s = 0; s < STEPS && finite; s++) {
         finite = program_run(p);
-        for (size_t i = 0; i < *count; i++)
+        for (size_t i = 0; finite && i < *count; i++)
             w[i] -= 1e-3f * g[i];
     }
     if (finite)

@@ -24,12 +24,22 @@ static void apply_defaults(struct nn_recipe *r)
     fill(&r->epsilon, 1e-8f);
 }
 
+/* A schedule keeps its shape when the run is made longer or shorter. */
+static void stretch(struct nn_recipe *r, int epochs)
+{
+    const float factor = r->epochs > 0 ? (float)epochs / (float)r->epochs : 1.0f;
+    r->epochs = epochs;
+    r->warmup_epochs *= factor;
+    for (int i = 0; i < RATE_STEPS; i++)
+        r->steps[i].epoch *= factor;
+}
+
 static void apply_wishes(struct nn_recipe *r, const struct run_spec *s)
 {
     if (s->batch > 0)
         r->batch = s->batch;
     if (s->epochs >= 0)
-        r->epochs = s->epochs;
+        stretch(r, s->epochs);
     if (s->rate > 0)
         r->rate = (float)s->rate;
 }

@@ -10,7 +10,8 @@
 #include "plugin.h"
 #include "train/run.h"
 
-/* *out = `recipe` with what `spec` asks for otherwise, and defaults where it is 0. Refuses
+/* *out = `recipe` with what `spec` asks for otherwise, and defaults where it is 0. With another
+ * number of epochs the warm-up and the rate's steps are stretched along. Refuses
  * (EXIT_PLUGIN, naming field, found and expected) recipes that make no sense. */
 __attribute__((warn_unused_result)) bool recipe_resolve(const struct nn_recipe *recipe,
                                                         const struct run_spec *spec,

@@ -168,7 +168,8 @@ static bool plan_config(struct trainer *t, const struct run_spec *spec, struct e
     json_object_set_new(j, "precision", json_string("f32"));
     json_object_set_new(j, "fuse", json_boolean(!spec->no_fuse));
     json_object_set_new(j, "lanes", json_boolean(!spec->no_lanes));
-    json_object_set_new(j, "profile", json_boolean(spec->profile));
+    if (spec->profile)
+        json_object_set_new(j, "profile", json_true());
     if (spec->max_steps > 0)
         json_object_set_new(j, "max_steps", json_integer(spec->max_steps));
     if (spec->to_accuracy > 0)

@@ -121,7 +121,8 @@ static void end_for_it(struct hearing *h, const struct spawn_end *s)
     }
     e->status = status[s->fate];
     spawn_reason(s, why);
-    int n = snprintf(e->reason, sizeof e->reason, "%s", *why ? why : "ended without a word");
+    int n = *why ? snprintf(e->reason, sizeof e->reason, "%s", why)
+                 : snprintf(e->reason, sizeof e->reason, "ended without a word in %s", s->phase);
     if (h->steps > 0 && !h->ended)
         n += snprintf(e->reason + n, sizeof e->reason - (size_t)n, ", after step %lld", h->steps);
     if (s->fate == SPAWN_GARBLED && h->err.text[0])

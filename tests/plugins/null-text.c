@@ -1,0 +1,4 @@
+/* The citation is missing. */
+#define NAME     "null-text"
+#define CITATION 0
+#include "part.h"
