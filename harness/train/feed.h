@@ -26,11 +26,11 @@ struct feed {
     size_t next;                 /* items already fed in this epoch */
 };
 
-/* `input` is the network's "image": [C,H,W] or flat [F] with F = C H W of the set; without the
- * batch. ink_low/high as in nn_recipe. `augment` as there: shiftN and cropN (the same: up
- * to N pixels any way, background behind) and flip (left to right, every second time); NULL for
- * evaluation. Refuses, naming
- * both shapes, what does not fit; and unknown augmentations, naming the known ones. */
+/* `input` is the network's "image": [C,H,W] or flat [F] with F = C H W of the set, in the order
+ * H, W, C; without the batch. ink_low/high as in nn_recipe. `augment` as there: shiftN and cropN
+ * (the same: 0 to N pixels any way, background behind) and flip (left to right, for half of the
+ * images); NULL for evaluation. Refuses, naming both shapes, what does not fit; and unknown
+ * augmentations, naming the known ones. */
 bool feed_init(struct feed *f, const struct dataset *data, bool train, struct nn_shape input,
                float ink_low, float ink_high, const char *augment, uint64_t seed, struct err *err);
 void feed_release(struct feed *f);
