@@ -18,7 +18,7 @@
 #define KN_CAT(name, isa)  KN_CAT_(name, isa)
 #define KN(name)           KN_CAT(name, KN_ISA)
 
-#define KERNEL(type, name, params) __attribute__((weak)) type KN(name) params;
+#define KERNEL(type, name, params) type KN(name) params;
 #include "kernels/kernels.def"
 #undef KERNEL
 
