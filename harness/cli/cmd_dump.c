@@ -25,7 +25,7 @@ static const struct option options[] = {
     {"lr", 0, OPT_DOUBLE, &asked.rate, "RATE", "peak learning rate (recipe)", 1e-12, 1e12},
     {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
     {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
-    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, digits or a folder of IDX files", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, mnist, digits, or a folder of IDX files", 0, 0},
     {"init", 0, OPT_STRING, &asked.init, "FILE", "initial parameters from a safetensors file", 0, 0},
     {"no-fuse", 0, OPT_FLAG, &asked.no_fuse, NULL, "one kernel an op", 0, 0},
     {0},
