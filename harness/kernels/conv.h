@@ -3,9 +3,10 @@
  *   y[n,o,i,j] = sum_{c,u,v} w[o,c,u,v] x[n,c, i*stride + u - pad, j*stride + v - pad]
  *
  * as implicit matrix multiply over NHWC images: rows are output pixels, the inner
- * dimension runs over (u,v,c), and panels are packed straight from the image rows;
- * there is no im2col buffer. With `lanes` the images are in the lanes layout of
- * kernels.h and direct kernels run with one image to a vector lane.
+ * dimension runs over (u,v,c), and panels come straight from the image rows; there
+ * is no im2col buffer (conv_nhwc_f32.c, conv_lines_f32.c). With `lanes` the images
+ * are in the lanes layout of kernels.h and direct kernels run with one image to a
+ * vector lane (conv_lanes_f32.c), for layers of few channels; N is a multiple of 16.
  *
  * In memory:  x [N,H,W,C]   y [N,OH,OW,O]   w [O,KH,KW,C]   (lanes: x [N/16,H,W,C,16], w alike) */
 #ifndef CONV_H
@@ -20,7 +21,8 @@ struct kn_conv {
     int KH, KW, stride, pad;
     bool lanes;
     const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all
-                          * connected. conv_grad_weight_f32 writes exact zeros there. */
+                          * connected. What w holds there does not matter, and
+                          * conv_grad_weight_f32 writes exact zeros. */
 };
 
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
@@ -31,6 +33,7 @@ enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
  * conv_grad_data_f32(c, e, crew, dy, w, dx, work) dx = e(conv^T(dy, w)); e's columns are C
  * conv_grad_weight_f32(c, crew, x, dy, dw, work)  dw = sum over images and pixels, in an order that
  *                                                 does not depend on the number of threads
+ * e may be NULL: nothing to do; its residual and y have the output's layout, their ld are 0.
  * Every thread of the crew calls with equal arguments; results are complete after crew_wait(). */
 
 #endif

@@ -34,13 +34,32 @@ static struct gemm_x x_dy(const struct gemm_block *b, int i, int n, int k, int k
     return (struct gemm_x){o->g->dy + (size_t)(o->first + k) * O + i, 1, O};
 }
 
-/* `n` points of one grid row from `at` on, floats [from, from + width) of tap row u. */
+/* n points whose patches lie inside, `step` floats apart. */
+static void copy_inside(const float *from, int step, int n, int width, float *to)
+{
+    if (width == GEMM_NR)
+        for (; n > 0; n--, from += step, to += GEMM_NR)
+            for (int v = 0; v < GEMM_NR; v += VF)
+                vf_store(to + v, vf_load(from + v));
+    else
+        for (; n > 0; n--, from += step, to += GEMM_NR)
+            copy_floats(to, from, width);
+}
+
+/* n points of one grid row from `at` on, floats [from, from + width) of tap row u. */
 static void copy_run(const struct patches *p, struct place at, int n, int u, int from, int width,
                      float *to)
 {
     const float *row = patch_source(p, at.image, at.row, u);
     const int step = p->cols.source_step * p->C, end = p->W * p->C;
     int left = (at.col * p->cols.source_step + p->cols.source) * p->C + from;
+    for (; n > 0 && (!row || left < 0); n--, left += step, to += GEMM_NR)
+        copy_clipped(to, row, end, left, width);
+    if (n > 0 && left + width <= end) {
+        const int inside = least(n, (end - width - left) / step + 1);
+        copy_inside(row + left, step, inside, width, to);
+        n -= inside, left += inside * step, to += inside * GEMM_NR;
+    }
     for (; n > 0; n--, left += step, to += GEMM_NR)
         copy_clipped(to, row, end, left, width);
 }
