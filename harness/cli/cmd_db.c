@@ -16,11 +16,27 @@ static struct store *open_store(int mode, struct err *err)
     return s;
 }
 
+/* "PATH: WORDS", or the same as JSON. */
+static void tell(const char *path, const char *what, const char *words)
+{
+    if (!global.json) {
+        printf("%s: %s\n", path, words);
+        return;
+    }
+    json_t *j = json_pack("{s:i, s:s, s:s}", "schema", 1, "database", path, what, words);
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(j);
+}
+
 static bool db_path(struct err *err)
 {
     (void)err;
     char *path = global.db ? NULL : store_default_path();
-    printf("%s\n", path ? path : global.db);
+    if (global.json)
+        tell(path ? path : global.db, "path", path ? path : global.db);
+    else
+        printf("%s\n", path ? path : global.db);
     free(path);
     return true;
 }
@@ -29,9 +45,10 @@ static bool db_check(struct err *err)
 {
     struct store *s = open_store(STORE_READ, err);
     struct text said = {0};
+    text_add(&said, "sound; ");
     const bool good = s && store_check(s, &said, err);
     if (good)
-        printf("%s: sound; %s\n", store_path(s), text_str(&said));
+        tell(store_path(s), "check", text_str(&said));
     text_release(&said);
     store_close(s);
     return good;
@@ -42,7 +59,7 @@ static bool db_vacuum(struct err *err)
     struct store *s = open_store(STORE_WRITE, err);
     const bool good = s && store_vacuum(s, err);
     if (good)
-        printf("%s: packed\n", store_path(s));
+        tell(store_path(s), "vacuum", "packed");
     store_close(s);
     return good;
 }
@@ -51,8 +68,11 @@ static bool db_vacuum(struct err *err)
 static bool db_migrate(struct err *err)
 {
     struct store *s = open_store(STORE_WRITE, err);
-    if (s)
-        printf("%s: schema %d\n", store_path(s), store_schema(s));
+    if (s) {
+        char words[32];
+        snprintf(words, sizeof words, "schema %d", store_schema(s));
+        tell(store_path(s), "migrate", words);
+    }
     store_close(s);
     return s != NULL;
 }

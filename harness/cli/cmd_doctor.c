@@ -44,7 +44,7 @@ static json_t *machine_facts(const struct environment *e, int cores)
                format_bytes((double)kn_caches()->l1d, b1),
                format_bytes((double)kn_caches()->l2, b2), format_bytes((double)kn_caches()->l3, b3),
                format_bytes((double)m->ram, b4));
-        printf("system       %s, Linux %s, %s; hypervisor %s\n", known(e->os), known(e->kernel),
+        printf("system       %s, %s, %s; hypervisor %s\n", known(e->os), known(e->kernel),
                known(e->libc), known(m->hypervisor));
         printf("settings     governor %s, huge pages %s\n", known(e->governor), known(e->thp));
     }

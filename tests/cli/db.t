@@ -42,6 +42,7 @@ bench results show x; is $status 2 "not a number"
 bench results show; is $status 2 "no number"
 
 bench db check; is $status 0 "db check"; like out 'sound; schema 1, 2 sessions, 2 runs \(2 ok\)' "counts"
+bench db check --json; is "$(json "$dir/out" database)" "$BENCH_DB" "the same as JSON"
 bench db vacuum; is $status 0 "db vacuum"
 bench db migrate; is $status 0 "db migrate"; like out 'schema 1' "tells the schema"
 
