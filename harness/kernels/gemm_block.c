@@ -33,84 +33,150 @@ void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y
     }
 }
 
+/* What the loops below share: one block of terms of a rectangle of C. */
+struct pass {
+    const struct gemm_block *b;
+    struct room *room;
+    int i0, i1, j0, j1, k, kc, tiles, panels;
+    struct gemm_fetch fetch;
+};
+
 static bool is_plain(const struct kn_epilogue *e)
 {
     return !e->bias && !e->residual && !e->act && !e->grad;
 }
 
-static void one_tile(const struct gemm_block *b, struct room *room, int i, int mr, int j, int cols,
-                     int k, int kc, struct gemm_x x, struct gemm_y y)
+static void one_tile(struct pass *p, int i, int mr, struct gemm_x x, int j, int cols,
+                     struct gemm_y y)
 {
-    static const struct kn_epilogue add = {.accumulate = true}, put = {0};
+    const struct gemm_block *const b = p->b;
     const struct kn_epilogue *const e = b->epilogue;
-    const bool first = k == 0, last = k + kc >= b->K;
+    const bool last = p->k + p->kc >= b->K, add = p->k > 0 || e->accumulate;
     const bool straight = !b->transposed && (!last || is_plain(e));
-    if (straight) {
-        KN(gemm_tile)
-        (mr, cols, kc, x, y, b->c + (size_t)i * b->ldc + j, b->ldc, !first || e->accumulate);
+    float *const tile = p->room->tile;
+    const struct gemm_tile t = {
+        .cols = cols,
+        .kc = p->kc,
+        .x = x,
+        .y = y,
+        .c = straight ? b->c + (size_t)i * b->ldc + j : tile,
+        .ldc = straight ? b->ldc : GEMM_NR,
+        .add = straight && add,
+        .fetch = &p->fetch,
+    };
+    KN(gemm_tile)(mr, &t);
+    if (straight)
         return;
-    }
-    struct kn_epilogue now = last ? *e : first && !e->accumulate ? put : add;
-    now.accumulate = !first || e->accumulate;
-    KN(gemm_tile)(mr, cols, kc, x, y, room->tile, GEMM_NR, false);
+    struct kn_epilogue now = last ? *e : (struct kn_epilogue){0};
+    now.accumulate = add;
     if (!b->transposed) {
-        KN(gemm_finish)(&now, i, mr, j, cols, room->tile, GEMM_NR, b->c, b->ldc);
+        KN(gemm_finish)(&now, i, mr, j, cols, tile, GEMM_NR, b->c, b->ldc);
         return;
     }
-    KN(gemm_transpose)(mr, cols, room->tile, GEMM_NR, room->turned, 16, (mr + VF - 1) / VF * VF);
-    KN(gemm_finish)(&now, j, cols, i, mr, room->turned, 16, b->c, b->ldc);
+    KN(gemm_transpose)(mr, cols, tile, GEMM_NR, p->room->turned, 16, (mr + VF - 1) / VF * VF);
+    KN(gemm_finish)(&now, j, cols, i, mr, p->room->turned, 16, b->c, b->ldc);
+}
+
+static struct gemm_fetch fetch(struct gemm_region r)
+{
+    enum { STEP = 32 }; /* floats */
+    const int steps = (r.cols + STEP - 1) / STEP;
+    return (struct gemm_fetch){r.at, r.ld, steps, steps, (r.rows + 1) / 2};
+}
+
+/* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */
+static int tile_start(const struct pass *p, int t)
+{
+    return p->i0 + (int)((int64_t)(p->i1 - p->i0) * t / p->tiles);
+}
+
+static struct gemm_x tile_of_x(struct pass *p, int t, float *room)
+{
+    const int i = tile_start(p, t);
+    return p->b->x(p->b, i, tile_start(p, t + 1) - i, p->k, p->kc, room);
+}
+
+static void expect_x(struct pass *p, int t)
+{
+    if (!p->b->soon_x || t >= p->tiles)
+        return;
+    const int i = tile_start(p, t);
+    p->fetch = fetch(p->b->soon_x(p->b, i, tile_start(p, t + 1) - i, p->k, p->kc));
+}
+
+static int panel_cols(const struct pass *p, int panel)
+{
+    const int left = p->j1 - p->j0 - panel * GEMM_NR;
+    return left < GEMM_NR ? left : GEMM_NR;
 }
 
 /* A panel that is not packed yet is packed by the first tile that uses it, unless it
  * would hardly be used again; a ragged one always, for whole vectors to be read. */
-static struct gemm_y panel_of_y(const struct gemm_block *b, int j, int cols, int k, int kc,
-                                int tiles, float *room)
+static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
 {
-    struct gemm_y y = b->y(b, j, cols, k, kc, room);
-    if (tiles <= 2 && cols % VF == 0)
+    const int j = p->j0 + panel * GEMM_NR, cols = panel_cols(p, panel);
+    struct gemm_y y = p->b->y(p->b, j, cols, p->k, p->kc, room);
+    if (p->tiles <= 2 && cols % VF == 0)
         y.keep = NULL;
+    if (p->b->soon_y && panel + 1 < p->panels)
+        p->fetch = fetch(p->b->soon_y(p->b, j + GEMM_NR, panel_cols(p, panel + 1), p->k, p->kc));
     return y;
 }
 
-/* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */
-static int tile_start(int i0, int rows, int t, int tiles)
+static void row_of_tile(struct pass *p, int t, struct gemm_x x, int panel, struct gemm_y *y)
 {
-    return i0 + (int)((int64_t)rows * t / tiles);
+    const int i = tile_start(p, t);
+    one_tile(p, i, tile_start(p, t + 1) - i, x, p->j0 + panel * GEMM_NR, panel_cols(p, panel), *y);
+    if (y->keep)
+        *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }
 
-static void rows_of_block(const struct gemm_block *b, struct room *room, int i0, int i1, int j0,
-                          int j1, int k, int kc)
+/* Y stays in L2 and X passes by. */
+static void by_rows(struct pass *p)
 {
-    const int rows = i1 - i0, tiles = (rows + GEMM_MR - 1) / GEMM_MR,
-              panels = (j1 - j0 + GEMM_NR - 1) / GEMM_NR;
     struct gemm_y ys[GEMM_PANELS];
-    for (int t = 0; t < tiles; t++) {
-        const int i = tile_start(i0, rows, t, tiles), next = tile_start(i0, rows, t + 1, tiles);
-        const struct gemm_x x = b->x(b, i, next - i, k, kc, room->x);
-        for (int p = 0; p < panels; p++) {
-            const int j = j0 + p * GEMM_NR, cols = j1 - j < GEMM_NR ? j1 - j : GEMM_NR;
+    for (int t = 0; t < p->tiles; t++) {
+        const struct gemm_x x = tile_of_x(p, t, p->room->x);
+        if (t > 0)
+            expect_x(p, t + 1);
+        for (int panel = 0; panel < p->panels; panel++) {
             if (t == 0)
-                ys[p] = panel_of_y(b, j, cols, k, kc, tiles,
-                                   room->y + (size_t)p * GEMM_NR * (size_t)kc);
-            if (b->fetch_x && t + 1 < tiles)
-                b->fetch_x(b, next, tile_start(i0, rows, t + 2, tiles) - next, k, kc, p, panels);
-            one_tile(b, room, i, next - i, j, cols, k, kc, x, ys[p]);
-            if (ys[p].keep)
-                ys[p] = (struct gemm_y){ys[p].keep, GEMM_NR, NULL};
+                ys[panel] =
+                    panel_of_y(p, panel, p->room->y + (size_t)panel * GEMM_NR * (size_t)p->kc);
+            row_of_tile(p, t, x, panel, &ys[panel]);
         }
+    }
+}
+
+/* X stays in L2 and Y passes by, one panel at a time. */
+static void by_columns(struct pass *p, float *rooms)
+{
+    struct gemm_x xs[GEMM_TILES];
+    for (int t = 0; t < p->tiles; t++)
+        xs[t] = tile_of_x(p, t, t == 0 ? p->room->x : rooms + (size_t)(t - 1) * GEMM_X_ROOM);
+    for (int panel = 0; panel < p->panels; panel++) {
+        struct gemm_y y = panel_of_y(p, panel, p->room->y);
+        for (int t = 0; t < p->tiles; t++)
+            row_of_tile(p, t, xs[t], panel, &y);
     }
 }
 
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work)
 {
-    const int kc = gemm_kc(b->K), nc = gemm_nc(kc);
-    if (i0 >= i1)
+    const int kc = gemm_kc(b->K), rows = i1 - i0, height = b->height ? b->height : GEMM_MR;
+    const int tiles = (rows + height - 1) / height, nc = b->x_stays ? j1 - j0 : gemm_nc(kc);
+    if (rows <= 0)
         return;
     for (int j = j0; j < j1; j += nc) {
         int k = 0;
         do { /* once even if K is 0 */
-            const int now = b->K - k < kc ? b->K - k : kc;
-            rows_of_block(b, work, i0, i1, j, j1 - j < nc ? j1 : j + nc, k, now);
+            struct pass p = {b, work, i0, i1, j, j1 - j < nc ? j1 : j + nc, k, 0, tiles, 0, {0}};
+            p.kc = b->K - k < kc ? b->K - k : kc;
+            p.panels = (p.j1 - p.j0 + GEMM_NR - 1) / GEMM_NR;
+            if (b->x_stays || tiles == 1)
+                by_columns(&p, p.room->y + GEMM_NR * (size_t)kc);
+            else
+                by_rows(&p);
             k += kc;
         } while (k < b->K);
     }

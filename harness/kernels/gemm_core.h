@@ -32,7 +32,8 @@ enum {
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
     GEMM_MR_PITCH = (GEMM_MR + VF - 1) / VF * VF, /* the same if it is contiguous along i */
     GEMM_X_ROOM = GEMM_MR_PITCH * GEMM_KC_PITCH,
-    GEMM_PANELS = 64 /* of Y, at most, in a block */
+    GEMM_PANELS = 64, /* of Y, at most, in a block */
+    GEMM_TILES = 64   /* of X, at most, that stay while Y passes by */
 };
 
 /* X[i][k] is at[i * row + k * k]; one of the two strides is 1. */
@@ -50,22 +51,40 @@ struct gemm_y {
     float *keep;
 };
 
+/* A piece of memory that will be needed soon: rows of `cols` contiguous floats, ld apart. */
+struct gemm_region {
+    const float *at;
+    size_t ld;
+    int rows, cols;
+};
+
+/* A region on its way into the L2 cache, a few lines with every few terms of a tile:
+ * asked for all at once it would hold up the loads that the tile itself waits for. */
+struct gemm_fetch {
+    const float *at;
+    size_t ld;
+    int steps, left, pairs; /* two lines of two rows in a step */
+};
+
 /* One product and where its operands come from.
  * x(b, i, n, k, kc, room)  rows [i, i+n), n <= GEMM_MR, terms [k, k+kc), kc <= GEMM_KC: points into
  *                          the operand, or fills room (GEMM_X_ROOM floats) and points there.
  * y(b, j, n, k, kc, room)  the same for columns [j, j+n), n <= GEMM_NR; room is [kc][GEMM_NR]
- * fetch_x(…, part, parts)  NULL, or asks the caches for that part of the panel of X that x() will
- * be asked for next */
+ * soon_x, soon_y           NULL, or the memory that such a call will read */
 struct gemm_block {
     int K;
     const void *of_x, *of_y;
     struct gemm_x (*x)(const struct gemm_block *b, int i, int n, int k, int kc, float *room);
     struct gemm_y (*y)(const struct gemm_block *b, int j, int n, int k, int kc, float *room);
-    void (*fetch_x)(const struct gemm_block *b, int i, int n, int k, int kc, int part, int parts);
+    struct gemm_region (*soon_x)(const struct gemm_block *b, int i, int n, int k, int kc);
+    struct gemm_region (*soon_y)(const struct gemm_block *b, int j, int n, int k, int kc);
     float *c;
     size_t ldc;
     bool transposed; /* element (i, j) of C is c[j * ldc + i]; the epilogue counts rows and columns
                         there */
+    int height;      /* of tiles; 0 means GEMM_MR */
+    bool x_stays;    /* X stays in L2 while Y passes by. Panels that x() copies need that much more
+                        scratch. */
     const struct kn_epilogue *epilogue;
 };
 
@@ -90,9 +109,17 @@ size_t KN(gemm_block_work)(int K, int cols);
 /* Rows [i0, i1) and columns [j0, j1) of the product; work is this thread's own, 64-byte aligned. */
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work);
 
-/* C [mr,cols] = X Y, or += if add; mr <= GEMM_MR, cols <= GEMM_NR, any kc >= 0. */
-void KN(gemm_tile)(int mr, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc,
-                   bool add);
+/* C [mr,cols] = X Y, or += if add; 1 <= mr <= GEMM_MR, 1 <= cols <= GEMM_NR, any kc >= 0. */
+struct gemm_tile {
+    int cols, kc;
+    struct gemm_x x;
+    struct gemm_y y;
+    float *c;
+    size_t ldc;
+    bool add;
+    struct gemm_fetch *fetch;
+};
+void KN(gemm_tile)(int mr, const struct gemm_tile *t);
 
 /* Rows [i, i+rows) x columns [j, j+cols) of C: C = e(t), t [rows][ldt] being a tile at (i, j).
  * c points to C's element (0, 0). */

@@ -1,8 +1,7 @@
 /* gemm_f32 — C = epilogue(op(A) op(B)); gemm.h says what, gemm_core.h how.
  *
- * This file decides which operand lies along the lanes, how panels are found and
- * how the work is split between threads. */
-#include "kernels/gemm_core.h"
+ * This file finds the panels and gives each thread its part; gemm_plan.c decides. */
+#include "kernels/gemm_plan.h"
 
 /* A matrix in memory: element (i, j) is at[i * ld + j], or at[j * ld + i] if turned. */
 struct matrix {
@@ -44,35 +43,20 @@ static struct gemm_x x_copied(const struct gemm_block *b, int i, int n, int k, i
                     : (struct gemm_x){room, 1, GEMM_MR_PITCH};
 }
 
-static void fetch_x(const struct gemm_block *b, int i, int n, int k, int kc, int part, int parts)
+static struct gemm_region region(const struct matrix *m, int i, int rows, int j, int cols)
 {
-    const struct gemm_x x = x_in_place(b, i, n, k, kc, NULL);
-    const int from = (int)((int64_t)kc * part / parts),
-              to = (int)((int64_t)kc * (part + 1) / parts);
-    if (x.k == 1)
-        for (int r = 0; r < n; r++)
-            for (int c = from; c < to; c += 16)
-                __builtin_prefetch(x.at + (size_t)r * x.row + c, 0, 2);
-    else
-        for (int r = from; r < to; r++) {
-            __builtin_prefetch(x.at + (size_t)r * x.k, 0, 2);
-            __builtin_prefetch(x.at + (size_t)r * x.k + n - 1, 0, 2);
-        }
+    return m->turned ? (struct gemm_region){m->at + (size_t)j * m->ld + i, m->ld, cols, rows}
+                     : (struct gemm_region){m->at + (size_t)i * m->ld + j, m->ld, rows, cols};
 }
 
-/* Rows that lie a multiple of 4 KiB apart share one set of the L1 cache, which has
- * fewer ways than a tile has rows; columns far apart share sets of L2. */
-static bool x_collides(const struct matrix *m, int kc)
+static struct gemm_region soon_x(const struct gemm_block *b, int i, int n, int k, int kc)
 {
-    enum { L1_WAY = 4096, L2_WAYS = 8, LINE = 64 };
-    const size_t stride = m->ld * sizeof(float);
-    if (!m->turned) {
-        const size_t off = stride % L1_WAY, near = off < L1_WAY / 2 ? off : L1_WAY - off;
-        return near < LINE / 4;
-    }
-    const size_t way = kn_caches()->l2 / L2_WAYS, twos = stride & -stride;
-    const size_t step = twos < LINE ? LINE : twos < way ? twos : way;
-    return way / step * L2_WAYS < 2 * (size_t)kc;
+    return region(b->of_x, i, n, k, kc);
+}
+
+static struct gemm_region soon_y(const struct gemm_block *b, int j, int n, int k, int kc)
+{
+    return region(b->of_y, k, kc, j, n);
 }
 
 /* ---- Y ---------------------------------------------------------------------- */
@@ -101,98 +85,15 @@ static struct gemm_y y_prepacked(const struct gemm_block *b, int j, int n, int k
 
 static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_NR; }
 
-/* ---- which way and who does what --------------------------------------------- */
-
-/* How a product is done. Only `dots` and `few` change the order of sums, and they depend on the
- * whole product alone. */
-struct plan {
-    bool dots, few; /* by gemm_dot() or gemm_few() */
-    bool swapped; /* C^T = B^T A^T: columns of C are the rows of tiles, rows lie along the lanes */
-    bool copied;  /* X */
-    int rows, cols; /* of threads */
-};
-
-/* Cycles of one thread for rows x cols of C, as the lanes see it, on a machine that
- * starts one fused multiply-add of vectors per cycle. Measured on Zen 4, but only
- * the proportions matter. */
-static double cycles(int rows, int cols, int K, bool turned_y, bool swapped)
-{
-    const double vectors = (cols + VF - 1) / VF, tiles = (rows + GEMM_MR - 1) / GEMM_MR;
-    const double height = rows / tiles, latency = 4.0 / GEMM_NV;
-    const double sums = vectors * tiles * (height > latency ? height : latency) * K;
-    const double packing = (turned_y ? 0.35 : 0.03) * cols * K;
-    const double storing = swapped ? 0.7 * rows * cols : 1.5 * vectors * rows;
-    return sums + packing + storing + 30 * tiles * vectors;
-}
-
-/* Two threads that write one row of C side by side take lines from each other, the
- * prefetchers' guesses most of all; cycles for each such row, measured. */
-static const double SEAM = 1000;
-
-static double split(const struct kn_gemm *g, bool swapped, int threads, struct plan *best)
-{
-    const int rows = swapped ? g->N : g->M, vectors = ((swapped ? g->M : g->N) + VF - 1) / VF;
-    const bool turned_y = !g->packed_b && (swapped ? !g->ta : g->tb);
-    double least = INFINITY;
-    for (int across = 1; across <= threads; across++) {
-        if (threads % across)
-            continue;
-        const int down = threads / across;
-        const int seams = swapped ? down - 1 : across - 1; /* in each row of C */
-        const double c = SEAM * seams * g->M + cycles((rows + down - 1) / down,
-                                                      (vectors + across - 1) / across * VF, g->K,
-                                                      turned_y, swapped);
-        if (c < least) {
-            least = c;
-            *best = (struct plan){.swapped = swapped, .rows = down, .cols = across};
-        }
-    }
-    return least;
-}
-
-/* Sums along the lanes: nothing to pack, but lanes to add. */
-static bool dots_pay(const struct kn_gemm *g)
-{
-    enum { FEW = 16 };
-    struct plan p;
-    if (g->ta || !g->tb || g->packed_b || (g->M > FEW && g->N > FEW) || g->K < 2 * VF)
-        return false;
-    const double tiles = ceil((double)g->M / GEMM_DOT_MR) * ceil((double)g->N / GEMM_DOT_NR);
-    const double sums = (double)g->M * g->N * ((g->K + VF - 1) / VF),
-                 ends = 5.0 * g->M * g->N + 30 * tiles;
-    const double few = g->M < g->N ? g->M : g->N,
-                 loads = 1 + 1 / few; /* a lone row cannot keep up */
-    return loads * sums + ends < fmin(split(g, false, 1, &p), split(g, true, 1, &p));
-}
-
-/* Few rows of C, and a B that is worth streaming. */
-static bool few_pay(const struct kn_gemm *g)
-{
-    enum { FEW = 8, LEAST = 96 };
-    return g->M <= FEW && !g->tb && !g->packed_b && g->N >= LEAST && g->K > FEW;
-}
-
-static struct plan make_plan(const struct kn_gemm *g, int threads)
-{
-    struct plan straight, swapped;
-    if (few_pay(g))
-        return (struct plan){.few = true, .rows = 1, .cols = threads};
-    if (dots_pay(g))
-        return (struct plan){
-            .dots = true, .rows = g->M > g->N ? threads : 1, .cols = g->M > g->N ? 1 : threads};
-    const double c = split(g, false, threads, &straight);
-    struct plan p = g->packed_b || c <= split(g, true, threads, &swapped) ? straight : swapped;
-    const struct matrix x = p.swapped ? (struct matrix){.ld = g->ldb, .turned = !g->tb}
-                                      : (struct matrix){.ld = g->lda, .turned = g->ta};
-    p.copied = x_collides(&x, gemm_kc(g->K)) && (p.swapped ? g->M : g->N) > 2 * GEMM_NR * p.cols;
-    return p;
-}
+/* ---- the product ------------------------------------------------------------ */
 
 static size_t work_of_thread(const struct kn_gemm *g)
 {
-    const int wide = g->M > g->N ? g->M : g->N;
-    const size_t bytes =
-        few_pay(g) ? KN(gemm_few_work)(g->M, g->N) : KN(gemm_block_work)(g->K, wide);
+    const int wide = g->M > g->N ? g->M : g->N, tiles = (wide + GEMM_MR - 1) / GEMM_MR;
+    const size_t rooms =
+        sizeof(float) * GEMM_X_ROOM * (size_t)(tiles < GEMM_X_ROOMS ? tiles : GEMM_X_ROOMS);
+    const size_t bytes = KN(gemm_few_pay)(g) ? KN(gemm_few_work)(g->M, g->N)
+                                             : KN(gemm_block_work)(g->K, wide) + rooms;
     return (bytes + 63) / 64 * 64;
 }
 
@@ -202,7 +103,7 @@ size_t KN(gemm_work_f32)(const struct kn_gemm *g, int threads)
 }
 
 /* This thread's part of product `index`. */
-static void product(const struct kn_gemm *g, size_t index, const struct plan *p,
+static void product(const struct kn_gemm *g, size_t index, const struct gemm_plan *p,
                     const struct crew *crew, void *work)
 {
     const struct matrix a = {g->a + index * g->stride_a, g->lda, g->ta};
@@ -223,7 +124,10 @@ static void product(const struct kn_gemm *g, size_t index, const struct plan *p,
         .of_y = p->swapped ? &at : &b,
         .x = p->copied ? x_copied : x_in_place,
         .y = g->packed_b ? y_prepacked : y_panel,
-        .fetch_x = fetch_x,
+        .soon_x = soon_x,
+        .soon_y = g->packed_b ? NULL : soon_y,
+        .height = p->height,
+        .x_stays = p->stays,
         .c = g->c + index * g->stride_c,
         .ldc = g->ldc,
         .transposed = p->swapped,
@@ -254,7 +158,7 @@ void KN(gemm_f32)(const struct kn_gemm *g, const struct crew *crew, void *work)
     const bool whole =
         batch % threads == 0 || batch > 8 * threads; /* products to one thread each */
     const struct crew *const team = whole ? CREW_ALONE : crew;
-    const struct plan p = make_plan(g, team->threads);
+    const struct gemm_plan p = KN(gemm_plan)(g, team->threads);
     size_t from = 0, to = batch;
     if (whole)
         crew_share(crew, batch, 1, &from, &to);

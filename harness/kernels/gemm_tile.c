@@ -100,14 +100,33 @@ INLINE void store_row(const int nv, const vf *acc, float *c, size_t last, bool a
     }
 }
 
-INLINE void tile(const struct form f, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c,
-                 size_t ldc, bool add)
+INLINE void fetch_some(struct gemm_fetch *f)
+{
+    enum { LINE = 16, L2 = 2 };
+    if (f->pairs == 0)
+        return;
+    const float *const p = f->at;
+    __builtin_prefetch(p, 0, L2);
+    __builtin_prefetch(p + LINE, 0, L2);
+    __builtin_prefetch(p + f->ld, 0, L2);
+    __builtin_prefetch(p + f->ld + LINE, 0, L2);
+    f->at = p + 2 * LINE;
+    if (--f->left == 0) {
+        f->left = f->steps;
+        f->at += 2 * f->ld - (size_t)f->steps * 2 * LINE;
+        f->pairs--;
+    }
+}
+
+INLINE void tile(const struct form f, const struct gemm_tile *t)
 {
     vf acc[GEMM_MR][GEMM_NV];
-    struct cursor at = {.y = y.at, .keep = y.keep, .row = x.row, .xk = x.k, .yk = y.k};
-    at.last = (size_t)(cols - (f.nv - 1) * VF);
-    const float *to = c;
-    UNROLL for (int i = 0; i < f.mr; i++, to += ldc)
+    const struct gemm_x x = t->x;
+    struct gemm_fetch *const fetch = t->fetch;
+    struct cursor at = {.y = t->y.at, .keep = t->y.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
+    at.last = (size_t)(t->cols - (f.nv - 1) * VF);
+    const float *to = t->c;
+    UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
     {
         UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_set(0.0f);
         opaque(&to);
@@ -119,25 +138,27 @@ INLINE void tile(const struct form f, int cols, int kc, struct gemm_x x, struct 
         at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
         opaque(&at.x[g]);
     }
-    int k = kc;
-    for (; k >= STEP; k -= STEP)
+    int k = t->kc;
+    for (; k >= STEP; k -= STEP) {
+        fetch_some(fetch);
         terms(f, STEP, &at, acc);
+    }
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
+    float *c = t->c;
     UNROLL for (int i = 0; i < f.mr; i++)
     {
-        store_row(f.nv, acc[i], c, at.last, add);
-        c += ldc;
+        store_row(f.nv, acc[i], c, at.last, t->add);
+        c += t->ldc;
     }
 }
 
-typedef void tile_fn(int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc,
-                     bool add);
+typedef void tile_fn(const struct gemm_tile *t);
 
 /* clang-format off */
 #define DEFINE(name, mr, nv, by_rows, keep) \
-    static void name##_##mr##x##nv(int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc, bool add) \
-    { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, by_rows, keep}, cols, kc, x, y, c, ldc, add); }
+    static void name##_##mr##x##nv(const struct gemm_tile *t) \
+    { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, by_rows, keep}, t); }
 #define WIDTHS(mr, nv) DEFINE(rows, mr, nv, true, false) DEFINE(cols, mr, nv, false, false) \
                        DEFINE(rows_keep, mr, nv, true, true) DEFINE(cols_keep, mr, nv, false, true)
 #define HEIGHT(mr) WIDTHS(mr, 1) WIDTHS(mr, 2) WIDTHS(mr, 3)
@@ -151,8 +172,7 @@ HEIGHTS(HEIGHT)
 static tile_fn *const tiles[14][2][2][3] = { HEIGHTS(ENTRY) };
 /* clang-format on */
 
-void KN(gemm_tile)(int mr, int cols, int kc, struct gemm_x x, struct gemm_y y, float *c, size_t ldc,
-                   bool add)
+void KN(gemm_tile)(int mr, const struct gemm_tile *t)
 {
-    tiles[mr - 1][y.keep != NULL][x.k != 1][(cols + VF - 1) / VF - 1](cols, kc, x, y, c, ldc, add);
+    tiles[mr - 1][t->y.keep != NULL][t->x.k != 1][(t->cols + VF - 1) / VF - 1](t);
 }
