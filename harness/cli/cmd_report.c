@@ -76,6 +76,7 @@ static bool write_report(struct store *s, int words, char **word, struct err *er
     char *to = folder ? xstrdup(folder) : default_folder();
     bool good = report_gather(&r, s, rows, shown, err);
     if (good) {
+        r.all = all;
         r.more = count > shown;
         name_command(&r, words, word);
         good = report_write(&r, to, err);

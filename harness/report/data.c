@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "report/assets.h"
+#include "report/format.h"
 #include "report/report.h"
 #include "report/table.h"
 
@@ -139,7 +140,7 @@ enum { PASSES = 4, MOST_ROWS = 40 };
 
 struct row_time {
     const char *row;
-    double ms[PASSES];
+    double ms[PASSES], flops;
 };
 
 /* What belongs to no row is named by what it does. */
@@ -161,6 +162,7 @@ static int sum_rows(const struct report_run *run, struct row_time sums[MOST_ROWS
         else if (k == rows)
             sums[rows++] = (struct row_time){.row = row_name(l)};
         sums[k].ms[l->pass] += l->ns * 1e-6;
+        sums[k].flops += isfinite(l->flops) ? l->flops : 0;
     }
     return rows;
 }
@@ -193,22 +195,22 @@ static bool write_layers(const struct report *r, const struct report_run *run, c
     return good;
 }
 
-static const char *layer_time(double ms, double whole, char b[48])
+static void ms_cell(struct table *t, double ms)
 {
-    snprintf(b, 48, "%.3f ms (%.1f %%)", ms, whole > 0 ? 100 * ms / whole : 0);
-    return b;
+    char b[FORMAT_TEXT];
+    table_cell(t, "%s%s", format_fixed(ms > 0 ? ms : (double)NAN, 3, b), ms > 0 ? " ms" : "");
 }
 
 struct table *report_layers_table(const struct report_run *run)
 {
-    static const struct table_column columns[] = {{"row", false, 0},     {"forward", true, 0},
-                                                  {"backward", true, 0}, {"update", true, 0},
-                                                  {"input", true, 0},    {"all", true, 0}};
-    struct table *t = table_new(columns, 6);
+    static const struct table_column columns[] = {
+        {"row", false, 0},  {"forward", true, 0}, {"backward", true, 0}, {"update", true, 0},
+        {"input", true, 0}, {"all", true, 0},     {"share", true, 0},    {"GFLOP/s", true, 0}};
+    struct table *t = table_new(columns, sizeof columns / sizeof *columns);
     struct row_time sums[MOST_ROWS];
     const int rows = sum_rows(run, sums);
+    char b[FORMAT_TEXT];
     double whole = 0;
-    char b[48];
     for (int i = 0; i < rows; i++)
         for (int pass = 0; pass < PASSES; pass++)
             whole += sums[i].ms[pass];
@@ -217,9 +219,13 @@ struct table *report_layers_table(const struct report_run *run)
         table_cell(t, "%s", sums[i].row);
         for (int pass = 0; pass < PASSES; pass++) {
             all += sums[i].ms[pass];
-            table_cell(t, sums[i].ms[pass] > 0 ? "%.3f ms" : "–", sums[i].ms[pass]);
+            ms_cell(t, sums[i].ms[pass]);
         }
-        table_cell(t, "%s", layer_time(all, whole, b));
+        const bool counted = all > 0 && sums[i].flops > 0;
+        ms_cell(t, all);
+        table_cell(t, "%s %%", format_fixed(whole > 0 ? 100 * all / whole : 0, 1, b));
+        table_cell(t, "%s",
+                   format_digits(counted ? sums[i].flops / (all * 1e6) : (double)NAN, 3, b));
     }
     return t;
 }

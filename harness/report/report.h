@@ -37,6 +37,7 @@ struct report {
     char *folder;
     struct report_run *runs;
     int runs_count;
+    bool all;  /* every good run, not only the newest of its kind */
     bool more; /* the selection holds more runs than are shown */
     struct report_picture *pictures;
     int pictures_count;
