@@ -3,7 +3,7 @@
  *     b_kernels [PATTERN]        e.g. b_kernels 'tanh*'
  *
  * Nanoseconds and core cycles to an element, best of many rounds: in the first-level cache
- * (4096 floats) and from memory (4 Mi floats), on every instruction set here. A
+ * (2048 floats) and from memory (4 Mi floats), on every instruction set here. A
  * cycle is measured as the time of one link in a chain of additions. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 
-enum { SMALL = 4096, LARGE = 1 << 22, LANES_ROW = 28 * 6 * KN_LANES };
+enum { SMALL = 2048, LARGE = 1 << 22, LANES_ROW = 28 * 6 * KN_LANES };
 
 static struct {
     float *a, *b, *c, *d;
