@@ -225,7 +225,7 @@ static void each_grid(const struct conv_pass *p, void (*what)(const struct conv_
 static size_t packed_bytes(const struct kn_conv *c, bool back)
 {
     const size_t terms = (size_t)(back ? c->O : c->C) * (size_t)c->KH * (size_t)c->KW;
-    return terms * padded(back ? c->C : c->O) * sizeof(float);
+    return up64(terms * padded(back ? c->C : c->O) * sizeof(float));
 }
 
 static size_t scratch_bytes(const struct conv_pass *p)
