@@ -70,7 +70,8 @@ static double cycles(const struct view *v, int rows, int cols)
     const double memory = K * (rows * reading(K * v->rows) + cols * reading(K * v->cols));
     const double packing =
         (v->turned_y ? 0.35 : 0.02) * cols * K + (x_collides(v) ? 0.3 : 0) * rows * K;
-    const double storing = v->swapped ? 0.7 * rows * cols : 1.5 * vectors * rows;
+    const double blocks = ceil(K / fmax(1, gemm_kc(v->K)));
+    const double storing = blocks * (v->swapped ? 0.8 * rows * cols : 1.5 * vectors * rows);
     return fmax(sums, memory) + packing + storing + PER_TILE * tiles * vectors;
 }
 
