@@ -2,9 +2,10 @@
  * the matrix of patches [pixels, KH KW C].
  *
  * The sum runs over all pixels of all images and is by far the longest side of the
- * product, the result may be tiny. Wide results are split between threads by
- * columns; of narrow ones SLICES of the pixels are summed apart and then added,
- * in their order, however many threads there are. dy is read where it lies. */
+ * product, the result may be tiny. SLICES of the pixels are summed apart and then
+ * added, in their order, however many threads there are: so a thread meets the images
+ * that it met in the layers before. Only results that are larger than the images are
+ * split between threads by columns. dy is read where it lies. */
 #include "kernels/conv_patch.h"
 
 enum {
@@ -93,7 +94,9 @@ static struct grad plan(const struct kn_conv *c)
     struct grad g = {.c = c, .patches = KN(conv_patches)(c, false, 0, NULL)};
     g.K = patch_size(&g.patches);
     const int pixels = (int)patch_count(&g.patches);
-    g.slices = g.K >= WIDE * GEMM_NR ? 1 : least(SLICES, (pixels + SHORT - 1) / SHORT);
+    const double images = (double)c->N * c->H * c->W * c->C + (double)pixels * c->O;
+    const bool large = (double)c->O * g.K * SLICES > images && g.K >= WIDE * GEMM_NR;
+    g.slices = large ? 1 : least(SLICES, (pixels + SHORT - 1) / SHORT);
     g.slice = (pixels + g.slices - 1) / g.slices;
     return g;
 }
