@@ -6,7 +6,7 @@
 #   make check [CONFIG=asan|tsan|cov]    the test suite (TAP, run by prove)
 #   make check-neon                      the kernels' tests for AArch64, under qemu-user
 #   make install DESTDIR= PREFIX=        program, library, plugins, headers, man page
-#   make tidy | format | deps | clean    CC=clang builds with clang
+#   make tidy | format | deps | clean    CC=clang builds with clang, V=1 shows the commands
 
 CONFIG  ?= release
 PREFIX  ?= /usr/local
@@ -23,7 +23,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
         -Wundef -Wconversion -Wno-sign-conversion
 OPENMP := -fopenmp
 cflags  = -std=c17 -fPIC -fno-semantic-interposition $(WARN) $(OPENMP) -Iharness -I. $(CFLAGS) $(config_$(CONFIG))
-link    = $(CC) $(LDFLAGS) $(OPENMP) $(config_$(CONFIG)) -o $@
+say     = $(if $(V),,@printf '  %-4s %s\n' '$1' '$(patsubst $(B)/%,%,$@)';)
+link    = $(call say,LINK) $(CC) $(LDFLAGS) $(OPENMP) $(config_$(CONFIG)) -o $@
 
 # The instruction sets of the machine that CC compiles for.
 target := $(shell $(CC) -dumpmachine)
@@ -84,7 +85,7 @@ $(foreach p,$(plugins),$(eval $(call plugin_rule,$p)))
 define kernel_rules
 $(B)/harness/kernels/%.$1.o: harness/kernels/%.$1.c $(B)/flags ; $$(compile_kernel)
 $(B)/harness/kernels/%.$1.o: harness/kernels/%.c $(B)/flags ; $$(compile_kernel)
-$(B)/harness/kernels/%.$1.o: compile_kernel = @mkdir -p $$(@D); \
+$(B)/harness/kernels/%.$1.o: compile_kernel = @mkdir -p $$(@D); $(if $(V),set -x;,printf '  %-4s %s\n' CC '$$(patsubst $(B)/%,%,$$@)';) \
     $(CC) $(cflags) $(if $(filter release,$(CONFIG)),-O3) $(isa_$1) -ffp-contract=off -fno-math-errno \
     -DKN_ISA=$1 -DKN_VEC='"kernels/vec_$1.h"' -MMD -MP -c -o $$@ $$<
 endef
@@ -92,7 +93,7 @@ $(foreach i,$(ISAS),$(eval $(call kernel_rules,$i)))
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(cflags) -DBENCH_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(call say,CC) $(CC) $(cflags) -DBENCH_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
 
 # Rewritten only when the flags differ, so that a change of flags rebuilds.
 $(B)/flags: FORCE
