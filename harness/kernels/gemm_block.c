@@ -37,7 +37,8 @@ void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y
 struct pass {
     const struct gemm_block *b;
     struct room *room;
-    int i0, i1, j0, j1, k, kc, tiles, panels;
+    int i0, j0, j1, k, kc, panels;
+    int tiles, height, taller; /* tiles have `height` rows, the first `taller` of them one more */
     struct gemm_fetch fetch;
 };
 
@@ -87,7 +88,7 @@ static struct gemm_fetch fetch(struct gemm_region r)
 /* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */
 static int tile_start(const struct pass *p, int t)
 {
-    return p->i0 + (int)((int64_t)(p->i1 - p->i0) * t / p->tiles);
+    return p->i0 + t * p->height + (t < p->taller ? t : p->taller);
 }
 
 static struct gemm_x tile_of_x(struct pass *p, int t, float *room)
@@ -110,13 +111,15 @@ static int panel_cols(const struct pass *p, int panel)
     return left < GEMM_NR ? left : GEMM_NR;
 }
 
+enum { SHORT = 64 }; /* so few rows of Y stay in L1 wherever they lie */
+
 /* A panel that is not packed yet is packed by the first tile that uses it, unless it
  * would hardly be used again; a ragged one always, for whole vectors to be read. */
 static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
 {
     const int j = p->j0 + panel * GEMM_NR, cols = panel_cols(p, panel);
     struct gemm_y y = p->b->y(p->b, j, cols, p->k, p->kc, room);
-    if (p->tiles <= 2 && cols % VF == 0)
+    if ((p->tiles <= 2 || p->kc <= SHORT) && cols % VF == 0)
         y.keep = NULL;
     if (p->b->soon_y && panel + 1 < p->panels)
         p->fetch = fetch(p->b->soon_y(p->b, j + GEMM_NR, panel_cols(p, panel + 1), p->k, p->kc));
@@ -164,20 +167,28 @@ static void by_columns(struct pass *p, float *rooms)
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work)
 {
     const int kc = gemm_kc(b->K), rows = i1 - i0, height = b->height ? b->height : GEMM_MR;
-    const int tiles = (rows + height - 1) / height, nc = b->x_stays ? j1 - j0 : gemm_nc(kc);
-    if (rows <= 0)
+    const int tiles = (rows + height - 1) / height;
+    if (tiles <= 0)
         return;
-    for (int j = j0; j < j1; j += nc) {
-        int k = 0;
+    const bool by_column = b->x_stays || tiles == 1;
+    const int nc = by_column ? j1 - j0 : gemm_nc(kc);
+    struct pass p = {.b = b,
+                     .room = work,
+                     .i0 = i0,
+                     .tiles = tiles,
+                     .height = rows / tiles,
+                     .taller = rows % tiles};
+    for (p.j0 = j0; p.j0 < j1; p.j0 = p.j1) {
+        p.j1 = j1 - p.j0 < nc ? j1 : p.j0 + nc;
+        p.panels = (p.j1 - p.j0 + GEMM_NR - 1) / GEMM_NR;
+        p.k = 0;
         do { /* once even if K is 0 */
-            struct pass p = {b, work, i0, i1, j, j1 - j < nc ? j1 : j + nc, k, 0, tiles, 0, {0}};
-            p.kc = b->K - k < kc ? b->K - k : kc;
-            p.panels = (p.j1 - p.j0 + GEMM_NR - 1) / GEMM_NR;
-            if (b->x_stays || tiles == 1)
+            p.kc = b->K - p.k < kc ? b->K - p.k : kc;
+            if (by_column)
                 by_columns(&p, p.room->y + GEMM_NR * (size_t)kc);
             else
                 by_rows(&p);
-            k += kc;
-        } while (k < b->K);
+            p.k += kc;
+        } while (p.k < b->K);
     }
 }

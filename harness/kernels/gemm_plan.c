@@ -42,19 +42,23 @@ static bool x_collides(const struct view *v)
     return way / step * L2_WAYS < 2 * (size_t)gemm_kc(v->K);
 }
 
-static bool x_stays(int rows, int K)
+/* Whether X stays in L2 while Y passes by. The other way round C is written row by
+ * row, which is faster where Y fits. */
+static bool x_stays(const struct view *v, int rows, int cols)
 {
-    return sizeof(float) * (size_t)rows * (size_t)gemm_kc(K) <= kn_caches()->l2 / 2 &&
-           rows <= GEMM_TILES * GEMM_MR;
+    const int kc = gemm_kc(v->K);
+    const size_t x = sizeof(float) * (size_t)rows * (size_t)kc,
+                 y = sizeof(float) * (size_t)cols * (size_t)kc;
+    return y > kn_caches()->l2 / 4 * 3 && x <= kn_caches()->l2 / 2 && rows <= GEMM_TILES * GEMM_MR;
 }
 
 /* Two threads that write one row of C side by side at the same time take lines from
  * each other, the prefetchers' guesses most of all. Whether it is the same time
  * depends on the order of the loops. */
-static double seam(const struct view *v, int rows, int down, int across)
+static double seam(const struct view *v, int rows, int cols, int down, int across)
 {
     enum { SAME_TIME = 1000, ANOTHER_TIME = 100 };
-    const bool by_columns = x_stays(rows, v->K);
+    const bool by_columns = x_stays(v, rows, cols);
     if (v->swapped)
         return (double)v->cols * (down - 1) * (by_columns ? SAME_TIME : ANOTHER_TIME);
     return (double)v->rows * (across - 1) * (by_columns ? ANOTHER_TIME : SAME_TIME);
@@ -85,7 +89,7 @@ static double split(const struct view *v, int threads, struct gemm_plan *best)
             continue;
         const int down = threads / across, rows = (v->rows + down - 1) / down;
         const int cols = (vectors + across - 1) / across * VF;
-        const double c = cycles(v, rows, cols) + seam(v, rows, down, across);
+        const double c = cycles(v, rows, cols) + seam(v, rows, cols, down, across);
         if (c < least) {
             least = c;
             *best = (struct gemm_plan){.swapped = v->swapped, .rows = down, .cols = across};
@@ -134,6 +138,8 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
     p.copied = collides && cols > REUSE * GEMM_NR;
     p.height = collides && !p.copied && !v->turned_x ? (GEMM_MR + 1) / 2
                                                      : GEMM_MR; /* half have ways enough */
-    p.stays = x_stays(rows, v->K) && (!p.copied || rows <= GEMM_X_ROOMS * p.height);
+    p.fetch =
+        sizeof(float) * (size_t)v->K * ((size_t)v->rows + (size_t)v->cols) > kn_caches()->l2 / 4;
+    p.stays = x_stays(v, rows, cols) && (!p.copied || rows <= GEMM_X_ROOMS * p.height);
     return p;
 }

@@ -14,6 +14,7 @@ struct gemm_plan {
                    */
     bool copied;  /* X is copied because its rows collide in the caches */
     bool stays;   /* X stays in L2 while Y passes by, or the other way round */
+    bool fetch;   /* the operands may not be in L2 yet */
     int height;   /* of a tile */
     int rows, cols; /* of threads; rows * cols = threads */
 };

@@ -83,19 +83,24 @@ INLINE void terms(const struct form f, const int n, struct cursor *at, vf acc[GE
     }
 }
 
-INLINE void store_row(const int nv, const vf *acc, float *c, size_t last, bool add)
+/* C = acc or C += acc; ragged: the last vector has only `last` columns. */
+INLINE void store(const struct form f, const bool add, const bool ragged, vf acc[GEMM_MR][GEMM_NV],
+                  const struct gemm_tile *t, size_t last)
 {
-    UNROLL for (int v = 0; v < nv; v++, c += VF)
+    float *c = t->c;
+    UNROLL for (int i = 0; i < f.mr; i++, c += t->ldc)
     {
-        vf s = acc[v];
-        if (v < nv - 1 || last == VF) {
+        UNROLL for (int v = 0; v < f.nv; v++)
+        {
+            const bool part = ragged && v == f.nv - 1;
+            float *const to = c + v * VF;
+            vf s = acc[i][v];
             if (add)
-                s = vf_load(c) + s;
-            vf_store(c, s);
-        } else {
-            if (add)
-                s = vf_load_n(c, last, 0.0f) + s;
-            vf_store_n(c, s, last);
+                s = (part ? vf_load_n(to, last, 0.0f) : vf_load(to)) + s;
+            if (part)
+                vf_store_n(to, s, last);
+            else
+                vf_store(to, s);
         }
     }
 }
@@ -145,11 +150,16 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     }
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
-    float *c = t->c;
-    UNROLL for (int i = 0; i < f.mr; i++)
-    {
-        store_row(f.nv, acc[i], c, at.last, t->add);
-        c += t->ldc;
+    if (at.last == VF) {
+        if (t->add)
+            store(f, true, false, acc, t, VF);
+        else
+            store(f, false, false, acc, t, VF);
+    } else {
+        if (t->add)
+            store(f, true, true, acc, t, at.last);
+        else
+            store(f, false, true, acc, t, at.last);
     }
 }
 
