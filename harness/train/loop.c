@@ -288,6 +288,7 @@ static void train(struct loop *l, void (*say)(const char *what))
         struct run_epoch e = {.rate = NAN, .train_loss = NAN};
         if (evaluate(l, &e) && l->sink->epoch)
             l->sink->epoch(l->sink->arg, &e);
+        check_target(l);
     }
     for (; l->epoch < l->t.recipe.epochs && !l->stop; l->epoch++) {
         run_epoch(l);

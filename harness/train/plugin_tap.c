@@ -26,6 +26,7 @@ struct check {
     const char *path;
     struct plugin plugin;
     const struct nn_variant *variant;
+    struct nn_graph *graph; /* of the variant; programs borrow from it */
     void (*say)(const char *what);
     int run, failed;
 };
@@ -93,12 +94,10 @@ static int classes(const struct program *p)
 }
 
 /* A fresh program, fed. NULL and *err as program_new(). */
-static struct program *program_of(const struct check *c, int threads, bool poison, struct err *err)
+static struct program *program_of(struct nn_graph *g, int threads, bool poison, struct err *err)
 {
-    struct nn_graph *g = build(c);
     const struct program_options o = {.threads = threads, .train = true, .seed = SEED};
     struct program *p = program_new(g, &o, err);
-    graph_free(g);
     const struct tensor *t;
     const struct diet diet = {p ? classes(p) : 1, poison};
     for (int i = 0; p && (t = program_tensor(p, TENSOR_INPUT, i)); i++)
@@ -108,11 +107,11 @@ static struct program *program_of(const struct check *c, int threads, bool poiso
 
 /* ------------------------------------------------------------------- promises */
 
-static void check_numbers(struct check *c, const struct nn_graph *g)
+static void check_numbers(struct check *c)
 {
     const struct nn_published *p = &c->variant->published;
     char why[128];
-    const double params = graph_params(g), macs = graph_macs(g);
+    const double params = graph_params(c->graph), macs = graph_macs(c->graph);
     snprintf(why, sizeof why, "found %.0f, published %.0f", params, p->params);
     if (p->params > 0)
         ok(c, params == p->params, why, "%.0f parameters, as published", p->params);
@@ -129,7 +128,8 @@ static void check_numbers(struct check *c, const struct nn_graph *g)
 static void check_repeat_build(struct check *c, const struct program *a)
 {
     struct err err = {0};
-    struct program *b = program_of(c, 1, false, &err);
+    struct nn_graph *again = build(c);
+    struct program *b = program_of(again, 1, false, &err);
     int n, m = 0;
     const struct program_step *s = program_steps(a, &n), *t = b ? program_steps(b, &m) : NULL;
     bool same = b && n == m;
@@ -138,13 +138,14 @@ static void check_repeat_build(struct check *c, const struct program *a)
                strcmp(s[i].shape, t[i].shape) == 0;
     ok(c, same, err.text, "build() is repeatable");
     program_free(b);
+    graph_free(again);
 }
 
 /* Weights after some steps of plain gradient descent; malloc'ed. NULL if one was not finite. */
 static float *descend(const struct check *c, int threads, size_t *count, char why[ERR_TEXT])
 {
     struct err err = {0};
-    struct program *p = program_of(c, threads, false, &err);
+    struct program *p = program_of(c->graph, threads, false, &err);
     snprintf(why, ERR_TEXT, "%s", err.text);
     if (!p)
         return NULL;
@@ -190,7 +191,7 @@ static void check_repeat_run(struct check *c)
 /* The loss of a fresh program at w + h d; fresh, so that dropout draws the same. */
 static double loss_at(const struct check *c, const float *w, double h, const float *d, size_t n)
 {
-    struct program *p = program_of(c, 1, false, NULL);
+    struct program *p = program_of(c->graph, 1, false, NULL);
     size_t count;
     float *to = program_weights(p, &count);
     for (size_t i = 0; i < n; i++)
@@ -208,7 +209,7 @@ static void check_gradient(struct check *c)
 {
     static const double change[] = {3e-2, 1e-2, 3e-3}; /* of the loss, by the step */
     struct err err = {0};
-    struct program *p = program_of(c, 1, false, &err);
+    struct program *p = program_of(c->graph, 1, false, &err);
     if (!p || !program_run(p)) {
         ok(c, false, p ? program_blame(p) : err.text, "gradient");
         program_free(p);
@@ -240,7 +241,7 @@ static void check_gradient(struct check *c)
 
 static void check_poison(struct check *c)
 {
-    struct program *p = program_of(c, 1, true, NULL);
+    struct program *p = program_of(c->graph, 1, true, NULL);
     const bool trapped = !program_run(p);
     ok(c, trapped && *program_blame(p), trapped ? "but nobody is blamed" : "the loss was finite",
        "NaN in the input is trapped");
@@ -285,17 +286,17 @@ static void check_recipe(struct check *c)
     ok(c, fine, err.text, "the recipe makes sense");
 }
 
-static void check_program(struct check *c, double macs)
+static void check_program(struct check *c)
 {
     struct err err = {0};
     c->say("planning");
-    struct program *p = program_of(c, 1, false, &err);
+    struct program *p = program_of(c->graph, 1, false, &err);
     if (!ok(c, p != NULL, err.text, "gradients and plan"))
         return;
     check_repeat_build(c, p);
     program_free(p);
     c->say("a step");
-    if (macs * BATCH > too_large) {
+    if (graph_macs(c->graph) * BATCH > too_large) {
         skip(c, "steps", "too large for a quick check");
         return;
     }
@@ -309,15 +310,13 @@ static void check_variant(struct check *c)
 {
     check_recipe(c);
     c->say("build()");
-    struct nn_graph *g = build(c);
-    const char *error = graph_error(g);
-    const double macs = graph_macs(g);
-    const bool fine = ok(c, !error, error, "build() makes a graph");
-    if (fine)
-        check_numbers(c, g);
-    graph_free(g);
-    if (fine)
-        check_program(c, macs);
+    c->graph = build(c);
+    const char *error = graph_error(c->graph);
+    if (ok(c, !error, error, "build() makes a graph")) {
+        check_numbers(c);
+        check_program(c);
+    }
+    graph_free(c->graph);
 }
 
 static void check_file_name(struct check *c)

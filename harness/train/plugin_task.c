@@ -73,6 +73,16 @@ static double row_params(struct program *p, const char *row)
     return sum;
 }
 
+/* What a row gives: its last result with more than one number a sample; losses and metrics, which
+ * mostly stand in the last row, have none. */
+static const char *row_shape(const struct program_step *step, int from, int to)
+{
+    for (int i = to - 1; i >= from; i--)
+        if (strchr(step[i].shape, ','))
+            return step[i].shape;
+    return step[to - 1].shape;
+}
+
 /* Steps [from, to) of the forward pass are one row of the paper's table. */
 static json_t *row_json(struct program *p, const struct program_step *step, int from, int to)
 {
@@ -85,7 +95,7 @@ static json_t *row_json(struct program *p, const struct program_step *step, int 
     json_t *j = json_object();
     json_object_set_new(j, "row", json_string(step[from].row));
     json_object_set_new(j, "ops", json_string(text_str(&ops)));
-    json_object_set_new(j, "shape", json_string(step[to - 1].shape));
+    json_object_set_new(j, "shape", json_string(row_shape(step, from, to)));
     set_count(j, "params", row_params(p, step[from].row));
     set_count(j, "macs", macs);
     text_release(&ops);
