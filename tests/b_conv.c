@@ -5,10 +5,10 @@
  *
  * GFLOP/s of the products that the layer defines (taps in the border not counted),
  * fastest of many calls, and per cent of the FMA peak measured beside them. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -79,7 +79,7 @@ static double flops(const struct kn_conv *c)
 
 struct job {
     const struct kn_conv *c;
-    int pass, act;
+    int pass;
     float *x, *w, *y, *dx, *dw, *bias;
     void *work;
     double ns;  /* of the fastest call */
@@ -88,7 +88,7 @@ struct job {
 
 static void call(const struct job *j, const struct crew *crew)
 {
-    const struct kn_epilogue bias = {.bias = j->bias, .act = j->act};
+    const struct kn_epilogue bias = {.bias = j->bias};
     if (j->pass == CONV_FORWARD)
         kn->conv_f32(j->c, &bias, crew, j->x, j->w, j->y, j->work);
     else if (j->pass == CONV_GRAD_DATA)
@@ -131,7 +131,7 @@ static void bench(const struct layer *l, const double peak[])
     const size_t nx = (size_t)c.N * (size_t)(c.H * c.W * c.C),
                  ny = (size_t)c.N * (size_t)(c.OH * c.OW * c.O),
                  nw = (size_t)c.O * (size_t)(c.KH * c.KW * c.C);
-    struct job j = {.c = &c, .act = getenv("ACT") ? atoi(getenv("ACT")) : 0};
+    struct job j = {.c = &c};
     j.x = tensor(nx, 1), j.w = tensor(nw, 2), j.y = tensor(ny, 3);
     j.dx = tensor(nx, 4), j.dw = tensor(nw, 5), j.bias = tensor((size_t)c.O, 6);
     printf("%-28s", l->name);
