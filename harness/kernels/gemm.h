@@ -4,7 +4,7 @@
  *
  * Goto & van de Geijn 2008; Van Zee & van de Geijn 2015: op(A) and op(B) are
  * packed into panels that fit the caches and multiplied by a register-blocked
- * micro-kernel; the epilogue is applied while a tile of C is still in registers.
+ * micro-kernel; the epilogue is applied to a tile of C while it is still in L1.
  * Small, skinny and batched shapes have paths of their own, chosen by the shape
  * of the whole problem, never by a thread's share of it: each element of C is the
  * same sum in the same order for any number of threads. */
@@ -22,7 +22,8 @@ enum kn_act { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_TANH, KN_ACT_SIGMOID };
  *     v += residual[i][j]
  *     v  = act(v)      tanh: outer tanh(inner v)
  *     v *= act'(y)     if grad: the derivative of `grad` where its OUTPUT was y[i][j]
- * residual and y have C's shape; their row strides are 0 when equal to ldc. */
+ * residual and y have C's shape; their row strides are 0 when equal to ldc. They, as
+ * a, b and bias, must not overlap C: it holds partial sums meanwhile. */
 struct kn_epilogue {
     bool accumulate;
     int act, grad;      /* enum kn_act */
