@@ -49,7 +49,7 @@ static bool x_stays(const struct view *v, int rows, int cols)
     const int kc = gemm_kc(v->K);
     const size_t x = sizeof(float) * (size_t)rows * (size_t)kc,
                  y = sizeof(float) * (size_t)cols * (size_t)kc;
-    return y > kn_caches()->l2 / 4 * 3 && x <= kn_caches()->l2 / 2 && rows <= GEMM_TILES * GEMM_MR;
+    return y > kn_caches()->l2 / 4 * 3 && x <= kn_caches()->l2 / 2;
 }
 
 /* Two threads that write one row of C side by side at the same time take lines from
@@ -140,6 +140,6 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
                                                      : GEMM_MR; /* half have ways enough */
     p.fetch =
         sizeof(float) * (size_t)v->K * ((size_t)v->rows + (size_t)v->cols) > kn_caches()->l2 / 4;
-    p.stays = x_stays(v, rows, cols) && (!p.copied || rows <= GEMM_X_ROOMS * p.height);
+    p.stays = x_stays(v, rows, cols) && rows <= (p.copied ? GEMM_X_ROOMS : GEMM_TILES) * p.height;
     return p;
 }
