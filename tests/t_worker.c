@@ -17,7 +17,7 @@
 #include "train/run.h"
 #include "train/safetensors.h"
 
-enum { SIDE = 28, TRAIN = 512, TEST = 80, BATCH = 32 };
+enum { SIDE = 28, TRAIN = 512, TEST = 80, BATCH = 32, STEPS = TRAIN / BATCH };
 
 static char here[4096], folder[] = "/tmp/t_worker.XXXXXX";
 
@@ -61,9 +61,9 @@ struct heard {
     struct run_end end;
     int plans, progresses, epochs, layers, ends;
     size_t times;
-    double layer_ns;
-    bool order;     /* nothing came before what it must follow */
-    int interrupts; /* to send at the first epoch */
+    double layer_ns, step_ns; /* of a step, by its layers; of all steps */
+    bool order;               /* nothing came before what it must follow */
+    int interrupts;           /* to send at the first epoch */
 };
 
 static void on_plan(void *arg, const struct run_plan *plan)
@@ -85,7 +85,7 @@ static void on_epoch(void *arg, const struct run_epoch *epoch)
     struct heard *h = arg;
     h->order = h->order && h->plans && !h->layers && !h->ends;
     for (size_t i = 0; i < epoch->steps; i++)
-        h->order = h->order && epoch->step_ns[i] > 0;
+        h->step_ns += epoch->step_ns[i];
     h->times += epoch->steps;
     if (h->epochs < 4)
         h->epoch[h->epochs] = *epoch;
@@ -157,14 +157,15 @@ static void check_good(void)
     ok(h.plan.train_items == TRAIN && h.plan.test_items == TEST && !h.plan.synthetic,
        "the plan: data");
     ok(h.plan.params == 7850 && h.plan.macs == 7840, "the plan: size of the network");
-    ok(h.plan.flops_step > 6.0 * 7840 * BATCH * 0.6 && h.plan.peak_bytes > 3 * 4 * 7850,
+    ok(h.plan.flops_step > 0.6 * 6 * 7840 * BATCH && h.plan.peak_bytes > 12UL * 7850,
        "the plan: work and memory");
     ok(strstr(h.plan.config, "\"batch\":32") && strstr(h.plan.config, "\"rate\":0.1"),
        "the plan: config");
-    is_int(h.plan.steps_per_epoch, TRAIN / BATCH, "steps an epoch");
-    is_int(h.times, 3 * TRAIN / BATCH, "a time for each step");
-    is_int(h.end.steps, 3 * TRAIN / BATCH, "steps in all");
-    ok(e->step == h.end.steps && e->items == 3 * TRAIN && e->epoch == 3, "the last epoch's counts");
+    is_int(h.plan.steps_per_epoch, STEPS, "steps an epoch");
+    is_int(h.times, 3 * STEPS, "a time for each step");
+    is_int(h.end.steps, 3 * STEPS, "steps in all");
+    ok(e->step == h.end.steps && e->items == 3LL * TRAIN && e->epoch == 3,
+       "the last epoch's counts");
     ok(e->train_loss < h.epoch[0].train_loss && e->test_loss > 0, "the loss falls");
     is_str(e->test[0].name, "accuracy", "the metric");
     is_near(h.end.last[0].value, 100, 1e-9, "bars are learned");
@@ -250,7 +251,8 @@ static void check_profile(void)
     spec.profile = true;
     struct heard h = hear_spec(&spec, 0);
     ok(h.order && h.layers >= 4, "a time for each op (%d)", h.layers);
-    ok(h.layer_ns > 0 && h.layer_ns < 2e6 * h.end.step_ms_median, "that add up to about a step");
+    const double timed = (double)h.end.steps - 10; /* the first ones are left out */
+    ok(h.layer_ns > 0 && h.layer_ns * timed < h.step_ns, "that add up to no more than the steps");
     spec.profile = false;
     spec.dry_run = true;
     h = hear_spec(&spec, 0);
@@ -269,6 +271,7 @@ static void check_interrupts(void)
     ok(h.end.steps > 0, "which tells how far it came");
     /* A worker that does not listen is killed by the second signal. */
     spec = spec_of(hang);
+    fflush(stdout); /* or the child would print it again */
     const pid_t child = fork();
     if (child == 0) {
         h = hear_spec(&spec, 0);
@@ -419,9 +422,11 @@ static void check_step(const struct st_file *f)
                  name);
     const struct st_tensor *init = st_find(f, key[0]), *grad = st_find(f, key[1]),
                            *param = st_find(f, key[2]);
-    double worst = init && grad && param ? 0 : (double)INFINITY;
-    const double rate = atof(st_meta(f, "rate"));
-    for (size_t i = 0; isfinite(worst) && i < init->elements; i++) {
+    double worst = 0;
+    if (!ok(init && grad && param, "the step's tensors are there") || !init || !grad || !param)
+        return;
+    const double rate = strtod(st_meta(f, "rate"), NULL);
+    for (size_t i = 0; i < init->elements; i++) {
         float w, g, after;
         memcpy(&w, (const float *)init->data + i, 4);
         memcpy(&g, (const float *)grad->data + i, 4);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { HEAD = 12, LONGEST = 256 << 20, READ = 1 << 16 };
 
@@ -35,8 +36,7 @@ bool frame_write(int fd, int type, json_t *json)
     if (!payload)
         return false;
     const size_t n = strlen(payload);
-    char *frame = xmalloc(HEAD + n);
-    memcpy(frame, magic, sizeof magic);
+    struct text frame = {0};
     const unsigned char rest[HEAD - sizeof magic] = {(unsigned char)type,
                                                      0,
                                                      0,
@@ -45,10 +45,11 @@ bool frame_write(int fd, int type, json_t *json)
                                                      (unsigned char)(n >> 8),
                                                      (unsigned char)(n >> 16),
                                                      (unsigned char)(n >> 24)};
-    memcpy(frame + sizeof magic, rest, sizeof rest);
-    memcpy(frame + HEAD, payload, n);
-    const bool fine = write_all(fd, frame, HEAD + n);
-    free(frame);
+    text_add_bytes(&frame, magic, sizeof magic);
+    text_add_bytes(&frame, rest, sizeof rest);
+    text_add_bytes(&frame, payload, n);
+    const bool fine = write_all(fd, frame.bytes, frame.length);
+    text_release(&frame);
     free(payload);
     return fine;
 }

@@ -13,7 +13,7 @@
 #include "train/steady.h"
 #include "train/trainer.h"
 
-volatile sig_atomic_t loop_stop;
+atomic_int loop_stop;
 
 static const int64_t progress_ns = 200000000; /* between two frames of progress */
 enum { PROFILE_AFTER = 10 };                  /* steps, when there are enough */
@@ -109,7 +109,7 @@ struct sums {
 
 static void start_profile(struct loop *l)
 {
-    const long long after = l->t.steps_all > 2 * PROFILE_AFTER ? PROFILE_AFTER : 0;
+    const long long after = l->t.steps_all > 2LL * PROFILE_AFTER ? PROFILE_AFTER : 0;
     if (l->spec->profile && l->profiled < 0 && l->t.steps >= after) {
         l->profiled = l->t.steps;
         program_time_steps(l->t.program, true);

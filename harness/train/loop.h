@@ -2,7 +2,7 @@
 #ifndef LOOP_H
 #define LOOP_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "train/run.h"
 
@@ -11,7 +11,8 @@
 void loop_run(const struct run_spec *spec, const struct run_sink *sink,
               void (*say)(const char *what));
 
-/* Set by a signal handler: the run ends behind the current step as RUN_INTERRUPTED. */
-extern volatile sig_atomic_t loop_stop;
+/* Set by a signal handler, on whichever thread: the run ends behind the current step as
+ * RUN_INTERRUPTED. */
+extern atomic_int loop_stop;
 
 #endif

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "train/plugin_load.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
@@ -154,6 +155,7 @@ static bool check_note(const char *path, const struct plugin *p, const struct nn
         {"title", note->title, p->facts.title},
         {"variants", note->variants, text_str(&variants)},
     };
+    assert(p->facts.name && p->facts.title); /* check_strings() */
     bool fine = true;
     for (size_t i = 0; fine && i < sizeof rule / sizeof rule[0]; i++)
         if (strcmp(rule[i].in_note, rule[i].expected) != 0)

@@ -58,17 +58,17 @@ static bool check_text(const struct file *f, const char *field, const char *text
     return true;
 }
 
-bool note_check(const char *path, const struct nn_note_body *n, struct err *err)
+bool note_check(const char *path, const struct nn_note_body *note, struct err *err)
 {
     const struct {
         const char *field;
         uint32_t found, least, most;
     } rule[] = {
-        {"magic", n->magic, NN_PLUGIN_MAGIC, NN_PLUGIN_MAGIC},
-        {"abi_major", n->abi_major, NN_ABI_MAJOR, NN_ABI_MAJOR},
-        {"size", n->plugin_size, PLUGIN_BYTES_1_0, SIZE_LIMIT},
-        {"variant_size", n->variant_size, VARIANT_BYTES_1_0, SIZE_LIMIT},
-        {"pointer_bytes", n->pointer_bytes, sizeof(void *), sizeof(void *)},
+        {"magic", note->magic, NN_PLUGIN_MAGIC, NN_PLUGIN_MAGIC},
+        {"abi_major", note->abi_major, NN_ABI_MAJOR, NN_ABI_MAJOR},
+        {"size", note->plugin_size, PLUGIN_BYTES_1_0, SIZE_LIMIT},
+        {"variant_size", note->variant_size, VARIANT_BYTES_1_0, SIZE_LIMIT},
+        {"pointer_bytes", note->pointer_bytes, sizeof(void *), sizeof(void *)},
     };
     const struct file f = {.path = path, .err = err};
     for (size_t i = 0; i < sizeof rule / sizeof rule[0]; i++) {
@@ -78,7 +78,7 @@ bool note_check(const char *path, const struct nn_note_body *n, struct err *err)
                 &f, i == 0 ? "%s: found 0x%x, expected 0x%x%s" : "%s: found %u, expected %u%s",
                 rule[i].field, rule[i].found, rule[i].least, exact ? "" : " or more");
     }
-    if (!n->name[0])
+    if (!note->name[0])
         return refuse(&f, "name: found nothing, expected a name");
     return true;
 }
@@ -151,7 +151,7 @@ bool note_parse(const char *path, const void *bytes, size_t size, struct nn_note
                 struct err *err)
 {
     const struct file f = {path, bytes, size, err};
-    Elf64_Ehdr head;
+    Elf64_Ehdr head = {0};
     if (!check_elf(&f, &head))
         return false;
     for (int i = 0; i < head.e_phnum; i++) {

@@ -173,9 +173,10 @@ static void check_repeat_run(struct check *c)
     } again[] = {{1, "two steps give the same bits again"},
                  {2, "two steps give the same bits with two threads"}};
     char why[ERR_TEXT];
-    size_t n, m;
+    size_t n = 0, m = 0;
     float *first = descend(c, 1, &n, why);
-    if (!ok(c, first != NULL, why, "two steps are finite"))
+    ok(c, first != NULL, why, "two steps are finite");
+    if (!first)
         return;
     for (size_t i = 0; i < sizeof again / sizeof again[0]; i++) {
         float *second = descend(c, again[i].threads, &m, why);

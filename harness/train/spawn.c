@@ -277,9 +277,10 @@ static long long kernel_kills(void)
     FILE *f = fopen("/proc/vmstat", "re");
     char line[128];
     long long n = 0;
+    static const char name[] = "oom_kill ";
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "oom_kill %lld", &n) == 1)
-            break;
+        if (strncmp(line, name, sizeof name - 1) == 0)
+            n = strtoll(line + sizeof name - 1, NULL, 10);
     if (f)
         fclose(f);
     return n;

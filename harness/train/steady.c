@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 
-enum { WINDOW = 5 };
+enum { WINDOW = 5, BOTH = 2 * WINDOW };
 
 static int by_value(const void *a, const void *b)
 {
@@ -31,13 +31,12 @@ static double window_median(const double *ns)
 
 size_t steady_warmup(const double *ns, size_t n)
 {
-    if (n < 2 * WINDOW + 1)
+    if (n < BOTH + 1)
         return n > 1;
-    const size_t half = n / 2 > 2 * WINDOW ? n / 2 : 2 * WINDOW;
+    const size_t half = n / 2 > BOTH ? n / 2 : BOTH;
     const size_t cap = half < STEADY_CAP ? half : STEADY_CAP;
-    for (size_t end = 2 * WINDOW; end < cap; end++)
-        if (fabs(window_median(ns + end - WINDOW) / window_median(ns + end - 2 * WINDOW) - 1) <
-            0.01)
+    for (size_t end = BOTH; end < cap; end++)
+        if (fabs(window_median(ns + end - WINDOW) / window_median(ns + end - BOTH) - 1) < 0.01)
             return end;
     return cap;
 }
