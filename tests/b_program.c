@@ -2,8 +2,8 @@
  *
  * mlp 784-512-512-10 (relu) and the modern LeNet-5 (tanh, average pooling), batch
  * 128, forward, backward and SGD with momentum. Prints the median of `steps` steps as
- * programs run normally, then a table from as many steps with a look at the clock
- * behind every op. */
+ * programs run normally, then each op's median over as many steps with a look at the
+ * clock behind every op. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,21 +91,34 @@ static double median_ms(struct program *p, int steps)
     return median;
 }
 
-static void print_table(const struct program *p, int steps)
+/* Each op's median over `steps` steps, so that a neighbour's noise does not count. */
+static void print_table(struct program *p, int steps)
 {
     int count;
     const struct program_step *s = program_steps(p, &count);
+    int64_t *ns = xmalloc((size_t)(steps * count) * sizeof *ns);
+    for (int i = 0; i < steps; i++) {
+        program_time_steps(p, true);
+        program_run(p);
+        for (int k = 0; k < count; k++)
+            ns[k * steps + i] = s[k].ns;
+    }
     double total = 0.0;
-    for (int i = 0; i < count; i++)
-        total += (double)s[i].ns;
+    for (int k = 0; k < count; k++) {
+        qsort(ns + k * steps, (size_t)steps, sizeof *ns, rising);
+        total += (double)ns[k * steps + steps / 2];
+    }
     printf("%-5s %-19s %-14s %-24s %9s %6s %9s\n", "row", "op", "shape", "kernel", "us", "%",
            "GFLOP/s");
-    for (int i = 0; i < count; i++)
-        if (s[i].ns)
-            printf("%-5s %-19s %-14s %-24s %9.1f %6.1f %9.1f\n", s[i].row, s[i].op, s[i].shape,
-                   s[i].kernel, (double)s[i].ns / steps / 1e3, 100.0 * (double)s[i].ns / total,
-                   s[i].flops * steps / (double)s[i].ns);
-    printf("sum %.3f ms\n\n", total / steps / 1e6);
+    for (int k = 0; k < count; k++) {
+        const double median = (double)ns[k * steps + steps / 2];
+        if (median > 0.0)
+            printf("%-5s %-19s %-14s %-24s %9.1f %6.1f %9.1f\n", s[k].row, s[k].op, s[k].shape,
+                   s[k].kernel, median / 1e3, 100.0 * median / total, s[k].flops / median);
+    }
+    printf("sum %.3f ms\n\n", total / 1e6);
+    program_time_steps(p, false);
+    free(ns);
 }
 
 static void measure(const char *name, void (*build)(struct nn_graph *), int threads, int steps)
@@ -130,8 +143,6 @@ static void measure(const char *name, void (*build)(struct nn_graph *), int thre
     char *explained = program_explain(p);
     puts(explained);
     free(explained);
-    program_time_steps(p, true);
-    median_ms(p, steps);
     print_table(p, steps);
     mem_unmap(velocity, count * sizeof *velocity);
     program_free(p);

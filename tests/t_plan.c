@@ -16,6 +16,7 @@ struct replay {
     int *owner; /* of each line of the arena */
     int *maker; /* of each node: the step that computes it, through views; NOBODY for leaves */
     int faults;
+    bool expected; /* the checker is being checked: say nothing */
 };
 
 static bool in_arena(const struct program *p, const void *data)
@@ -52,7 +53,8 @@ static void check_alive(struct replay *r, const struct node *n, int id, const ch
         return;
     for (size_t i = 0; i < lines(n); i++)
         if (r->owner[first_line(r->p, data) + i] != r->maker[id]) {
-            printf("# %s %s of %s is no longer there\n", what, n->op->name, n->row);
+            if (!r->expected)
+                printf("# %s %s of %s is no longer there\n", what, n->op->name, n->row);
             r->faults++;
             return;
         }
@@ -91,10 +93,10 @@ static int replay_steps(struct replay *r)
     return r->faults;
 }
 
-static int faults_of_memory(const struct program *p)
+static int faults_of_memory(const struct program *p, bool expected)
 {
     struct replay r = {p, xmalloc((p->plan.bytes / 64 + 1) * sizeof(int)),
-                       xmalloc((size_t)p->g->nodes * sizeof(int)), 0};
+                       xmalloc((size_t)p->g->nodes * sizeof(int)), 0, expected};
     for (size_t i = 0; i < p->plan.bytes / 64; i++)
         r.owner[i] = NOBODY;
     const int faults = replay_steps(&r);
@@ -177,7 +179,7 @@ static void check_one(struct nn_graph *g, const struct program_options *o, struc
         printf("# %s\n", err.text);
         return;
     }
-    sums->memory += faults_of_memory(p);
+    sums->memory += faults_of_memory(p, false);
     sums->barriers += faults_of_barriers(p, &sums->waits);
     sums->lifetimes += faults_of_lifetimes(p);
     sums->steps += p->count;
@@ -228,7 +230,7 @@ static void test_the_checker(void)
         if (in_arena(p, p->exec[s].step.out)) {
             p->exec[s].step.out = p->activations.data;
         }
-    ok(faults_of_memory(p) > 0, "an overwritten input is seen");
+    ok(faults_of_memory(p, true) > 0, "an overwritten input is seen");
     program_free(p);
     graph_free(g);
 }
