@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/recipe.h"
 #include "train/safetensors.h"
 
 enum { NAME = 256 };
@@ -40,7 +41,24 @@ static void add_all(struct st_writer *w, const struct program *p, int kind, cons
         add_tensor(w, p, prefix, t);
 }
 
-static void add_metadata(struct st_writer *w, const struct trainer *t, double rate)
+/* Every number of the recipe under its own name, as text. */
+static void add_recipe(struct st_writer *w, const struct nn_recipe *r)
+{
+    json_t *recipe = recipe_json(r), *value;
+    const char *key;
+    json_object_foreach(recipe, key, value)
+    {
+        char *text =
+            json_is_string(value)
+                ? xstrdup(json_string_value(value))
+                : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+        st_add_meta(w, key, text);
+        free(text);
+    }
+    json_decref(recipe);
+}
+
+static void add_metadata(struct st_writer *w, const struct trainer *t)
 {
     char number[64];
     const struct run_plan *p = &t->plan;
@@ -52,15 +70,14 @@ static void add_metadata(struct st_writer *w, const struct trainer *t, double ra
     st_add_meta(w, "config", p->config);
     snprintf(number, sizeof number, "%lld", (long long)p->seed);
     st_add_meta(w, "seed", number);
-    snprintf(number, sizeof number, "%.9g", rate);
-    st_add_meta(w, "rate", number);
+    add_recipe(w, &t->recipe);
 }
 
 bool dump_step(struct trainer *t, const char *path, struct err *err)
 {
     struct program *p = t->program;
     struct st_writer *w = st_writer_new();
-    add_metadata(w, t, trainer_rate(t));
+    add_metadata(w, t);
     add_all(w, p, TENSOR_PARAM, "init.");
     program_keep_output(p);
     feed_start(&t->feed, 0);

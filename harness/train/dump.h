@@ -13,8 +13,9 @@
  *   input.<name>   image [N,C,H,W] or [N,F], label [N] as I32     init.<param>   before the step
  *   output         scores     loss, metric.<name>   []            grad.<param>
  *   param.<param>  after the update
- * __metadata__ tells format, plugin, variant, dataset, seed, the whole config and the rate of
- * that step. The step is the first of the run: with its warm-up's rate. */
+ * __metadata__ tells format, plugin, variant, dataset, seed, each number of the recipe (optimizer,
+ * rate, momentum, …) and the whole config. The step has the recipe's full rate, whatever its
+ * schedule, so that the update can be seen. */
 __attribute__((warn_unused_result)) bool dump_step(struct trainer *t, const char *path,
                                                    struct err *err);
 

@@ -42,6 +42,10 @@ static void apply_wishes(struct nn_recipe *r, const struct run_spec *s)
         stretch(r, s->epochs);
     if (s->rate > 0)
         r->rate = (float)s->rate;
+    if (s->dump) { /* a single step, at the full rate, so that others can follow its update */
+        r->schedule = NN_CONSTANT;
+        r->warmup_epochs = 0;
+    }
 }
 
 static bool check_range(const struct nn_recipe *r, struct err *err)
