@@ -224,8 +224,8 @@ static void test_shapes(void)
 /* Longer than one block of K, wider and higher than one block of panels. */
 static void test_blocks(void)
 {
-    static const int shapes[][3] = {{30, 40, 1030}, {5, 70, 1500}, {3, 1100, 600},
-                                    {270, 50, 129}, {40, 5, 700},  {1, 1, 3000}};
+    static const int shapes[][3] = {{21, 300, 5},   {6, 259, 12},   {30, 40, 1030}, {5, 70, 1500},
+                                    {3, 1100, 600}, {270, 50, 129}, {40, 5, 700},   {1, 1, 3000}};
     for (int form = 0; form < 4; form++) {
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,
@@ -234,7 +234,7 @@ static void test_blocks(void)
         double worst = 0;
         char where[128] = "";
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-            if (kn->lanes > 1 || i < 2)
+            if (kn->lanes > 1 || i < 3)
                 check(shapes[i][0], shapes[i][1], shapes[i][2], &f, &worst, where);
         ok(worst <= 1, "%s %c%c: several blocks, worst error %.2f of the bound (%s)", kn->isa,
            "NT"[f.ta], "NT"[f.tb], worst, where);
@@ -260,8 +260,8 @@ static void test_epilogues(void)
          .ta = true,
          .e = {.act = KN_ACT_TANH, .grad = KN_ACT_RELU, .accumulate = true}},
     };
-    static const int shapes[][3] = {{17, 35, 20}, {4, 33, 70}, {128, 10, 24},
-                                    {33, 3, 9},   {2, 3, 0},   {20, 40, 530}};
+    static const int shapes[][3] = {{17, 35, 20}, {4, 33, 70}, {128, 10, 24}, {33, 3, 9},
+                                    {2, 3, 0},    {9, 270, 7}, {5, 130, 40},  {20, 40, 530}};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         double worst = 0;
         char where[128] = "";
@@ -275,7 +275,8 @@ static void test_epilogues(void)
 /* A NaN in A reaches its row, one in B its column, whatever stands against it. */
 static void test_nan(void)
 {
-    static const int shapes[][3] = {{17, 35, 20}, {4, 40, 70}, {128, 10, 24}, {2, 3, 600}};
+    static const int shapes[][3] = {
+        {17, 35, 20}, {4, 40, 70}, {128, 10, 24}, {2, 3, 600}, {5, 300, 3}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
         for (int form = 0; form < 4; form++) {
@@ -299,8 +300,8 @@ static void test_nan(void)
 
 static void test_threads(void)
 {
-    static const int shapes[][3] = {{64, 96, 50},  {4, 300, 700},   {128, 10, 130},
-                                    {10, 128, 40}, {100, 100, 600}, {1, 65, 9}};
+    static const int shapes[][3] = {{64, 96, 50},    {4, 300, 700}, {128, 10, 130}, {10, 128, 40},
+                                    {100, 100, 600}, {1, 65, 9},    {30, 300, 6},   {3, 300, 4}};
     for (int form = 0; form < 8; form++) {
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,

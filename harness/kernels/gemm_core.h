@@ -139,6 +139,12 @@ size_t KN(gemm_few_work)(int rows, int cols);
 void KN(gemm_few)(const struct kn_gemm *g, const float *a, const float *b, float *c,
                   const struct kn_epilogue *e, int j0, int j1, float *work);
 
+enum { GEMM_THIN_K = 12 };
+
+/* Rows [i0, i1) and columns [j0, j1) of C = e(op(A) B), 1 <= K <= GEMM_THIN_K; gemm_thin.c. */
+void KN(gemm_thin)(const struct kn_gemm *g, const float *a, const float *b, float *c,
+                   const struct kn_epilogue *e, int i0, int i1, int j0, int j1);
+
 /* y [cols][ldy] = x [rows][ldx] transposed, with rows up to `padded` filled with zeros. */
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
                         int padded);

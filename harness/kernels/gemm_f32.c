@@ -144,6 +144,10 @@ static void product(const struct kn_gemm *g, size_t index, const struct gemm_pla
         KN(gemm_few)(g, a.at, b.at, block.c, &e, (int)j0, (int)j1, work);
         return;
     }
+    if (p->thin) {
+        KN(gemm_thin)(g, a.at, b.at, block.c, &e, (int)i0, (int)i1, (int)j0, (int)j1);
+        return;
+    }
     if (p->dots) {
         KN(gemm_dot)(g, a.at, b.at, block.c, &e, (int)i0, (int)i1, (int)j0, (int)j1);
         return;

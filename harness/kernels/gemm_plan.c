@@ -119,11 +119,23 @@ bool KN(gemm_few_pay)(const struct kn_gemm *g)
     return g->M <= FEW && !g->tb && !g->packed_b && g->N >= LEAST && g->K > FEW;
 }
 
+/* Few terms, and rows of C long enough to be worth a row of A in registers. */
+static bool thin_pays(const struct kn_gemm *g)
+{
+    enum { LEAST = 256 };
+    return g->K >= 1 && g->K <= GEMM_THIN_K && g->N >= LEAST && !g->tb && !g->packed_b;
+}
+
 struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
 {
     enum { REUSE = 4 }; /* panels from which on a copy of X pays */
     if (KN(gemm_few_pay)(g))
         return (struct gemm_plan){.few = true, .rows = 1, .cols = threads};
+    if (thin_pays(g)) {
+        const bool low = g->M < 4 * threads;
+        return (struct gemm_plan){
+            .thin = true, .rows = low ? 1 : threads, .cols = low ? threads : 1};
+    }
     if (dots_pay(g))
         return (struct gemm_plan){
             .dots = true, .rows = g->M > g->N ? threads : 1, .cols = g->M > g->N ? 1 : threads};

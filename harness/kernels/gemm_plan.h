@@ -9,6 +9,7 @@ enum { GEMM_X_ROOMS = 16 }; /* panels of X that are copied at a time */
 /* Only `dots` and `few` change the order of a sum, and they follow from the whole
  * product alone; the rest may depend on the number of threads. */
 struct gemm_plan {
+    bool thin;      /* by gemm_thin() */
     bool dots, few; /* by gemm_dot() or gemm_few() */
     bool swapped; /* C^T = B^T A^T: tiles have columns of C for rows, rows of C lie along the lanes
                    */
