@@ -87,6 +87,7 @@ struct job {
     struct kn_gemm g;
     void *work;
     int peer; /* -1 is ourselves */
+    int calls;
 };
 
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 }; /* of CBLAS */
@@ -160,17 +161,23 @@ static void peer_share(void *arg, const struct crew *crew)
 static void our_share(void *arg, const struct crew *crew)
 {
     const struct job *j = arg;
-    kn->gemm_f32(&j->g, crew, j->work);
+    for (int i = 0; i < j->calls; i++) {
+        kn->gemm_f32(&j->g, crew, j->work);
+        crew_wait(crew);
+    }
 }
 
+/* Each in its own way: we are called by a crew that stays, as in a training step, the
+ * libraries start their threads in every call. */
 static void job_run(const struct job *j)
 {
     if (j->peer < 0)
         crew_run(set.threads, our_share, (void *)(uintptr_t)j);
-    else if (j->g.batch > 1)
-        crew_run(set.threads, peer_share, (void *)(uintptr_t)j);
-    else
-        peer_product(&peers[j->peer], &j->g, 0);
+    for (int i = 0; i < j->calls && j->peer >= 0; i++)
+        if (j->g.batch > 1)
+            crew_run(set.threads, peer_share, (void *)(uintptr_t)j);
+        else
+            peer_product(&peers[j->peer], &j->g, 0);
 }
 
 /* ---- clockwork ------------------------------------------------------------- */
@@ -182,16 +189,15 @@ static long preemptions(void)
     return u.ru_nivcsw;
 }
 
-/* Seconds of one call, over `calls` of them; again if someone else ran meanwhile. */
-static double sample(const struct job *j, int calls)
+/* Seconds of one call, over j->calls of them; again if someone else ran meanwhile. */
+static double sample(const struct job *j)
 {
     double best = 1e30;
     for (int try = 0; try < RETRIES; try++) {
         const long before = preemptions();
         const int64_t start = clock_ns();
-        for (int i = 0; i < calls; i++)
-            job_run(j);
-        const double s = (double)(clock_ns() - start) * 1e-9 / calls;
+        job_run(j);
+        const double s = (double)(clock_ns() - start) * 1e-9 / j->calls;
         best = s < best ? s : best;
         if (preemptions() == before)
             return s;
@@ -217,7 +223,7 @@ static void compete(struct job *j, double seconds[1 + PEERS])
     static double samples[1 + PEERS][MOST_ROUNDS];
     const double flops = 2.0 * j->g.M * j->g.N * j->g.K * j->g.batch;
     const double guess = flops / (1e9 * set.peak);
-    const int calls = guess > 1e-3 ? 1 : (int)(1e-3 / guess);
+    j->calls = guess > 1e-3 ? 1 : (int)(1e-3 / guess);
     const int rounds = guess > 0.02 ? (set.rounds + 1) / 2 : set.rounds;
     for (int r = -1; r < rounds; r++) /* the first one warms up */
         for (int c = 0; c <= PEERS; c++) {
@@ -227,7 +233,7 @@ static void compete(struct job *j, double seconds[1 + PEERS])
             if (c > 0)
                 peer_threads(&peers[c - 1], j->g.batch > 1 ? 1 : set.threads);
             job_run(j);
-            const double s = sample(j, calls);
+            const double s = sample(j);
             if (r >= 0)
                 samples[c][r] = s;
         }
