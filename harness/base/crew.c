@@ -6,8 +6,11 @@
 #define _GNU_SOURCE
 #include "base/crew.h"
 
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -15,10 +18,12 @@
 
 enum { SPINS = 4000 };
 
-/* Counts arrivals; the last one opens the next round. */
+/* Counts arrivals; the last one opens the next round. Waiting threads spin first, for the
+ * barriers of a step are microseconds apart, and then sleep: on a busy machine yielding would
+ * hand the core to others for whole slices of milliseconds, where a sleeper is back at once. */
 struct barrier {
     _Alignas(64) atomic_int arrived;
-    _Alignas(64) atomic_int round;
+    _Alignas(64) atomic_int round, sleepers;
 };
 
 static inline void pause_cpu(void)
@@ -30,6 +35,21 @@ static inline void pause_cpu(void)
 #endif
 }
 
+static void futex(atomic_int *word, int operation, int value)
+{
+    (void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+/* The order is what makes it right: a sleeper counts itself before the kernel looks at the round
+ * again; the last to arrive changes the round before it looks for sleepers. */
+static void sleep_until_after(struct barrier *b, int round)
+{
+    atomic_fetch_add(&b->sleepers, 1);
+    while (atomic_load(&b->round) == round)
+        futex(&b->round, FUTEX_WAIT, round);
+    atomic_fetch_sub(&b->sleepers, 1);
+}
+
 void crew_wait(const struct crew *c)
 {
     if (c->threads == 1)
@@ -38,14 +58,17 @@ void crew_wait(const struct crew *c)
     const int round = atomic_load_explicit(&b->round, memory_order_acquire);
     if (atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel) == c->threads - 1) {
         atomic_store_explicit(&b->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&b->round, round + 1, memory_order_release);
+        atomic_store(&b->round, round + 1);
+        if (atomic_load(&b->sleepers) > 0)
+            futex(&b->round, FUTEX_WAKE, c->threads);
         return;
     }
-    for (int spins = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; spins++)
-        if (spins < SPINS)
-            pause_cpu();
-        else
-            sched_yield();
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&b->round, memory_order_acquire) != round)
+            return;
+        pause_cpu();
+    }
+    sleep_until_after(b, round);
 }
 
 #ifdef _OPENMP

@@ -2,8 +2,8 @@
  *
  * crew_run() starts one OpenMP team and runs `work` on every thread of it. Work
  * that crosses threads meets at crew_wait(). The barrier is ours, of C11 atomics:
- * it spins (a step has a barrier every few microseconds), yields when there are
- * more threads than cores, and thread sanitizers see through it.
+ * it spins (a step has a barrier every few microseconds), then sleeps, so that a busy
+ * machine costs little more than its share, and thread sanitizers see through it.
  *
  * Rule: how work is split may depend on `threads`, the order of any sum may not. */
 #ifndef CREW_H
@@ -31,7 +31,8 @@ void crew_wait(const struct crew *c);
 
 /* This thread's share [from, to) of n items, in multiples of `grain` but for the
  * last: contiguous, disjoint, complete over all threads. */
-static inline void crew_share(const struct crew *c, size_t n, size_t grain, size_t *from, size_t *to)
+static inline void crew_share(const struct crew *c, size_t n, size_t grain, size_t *from,
+                              size_t *to)
 {
     const size_t grains = (n + grain - 1) / grain, t = (size_t)c->thread, all = (size_t)c->threads;
     const size_t a = grains * t / all * grain, b = grains * (t + 1) / all * grain;
