@@ -15,7 +15,20 @@ enum { GRAPHS = 40, STEPS = 4 };
 
 /* ------------------------------------------------- counting allocations */
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 static atomic_long allocations;
+
+#ifdef SANITIZED /* these have an allocator of their own */
+enum { COUNTING = 0 };
+#else
+enum { COUNTING = 1 };
 
 static void *counted(const char *name, size_t a, size_t b)
 {
@@ -25,9 +38,6 @@ static void *counted(const char *name, size_t a, size_t b)
     return real(a, b);
 }
 
-/* Not under sanitizers, which have an allocator of their own. */
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-enum { COUNTING = 1 };
 void *malloc(size_t n) { return counted("malloc", n, 0); }
 void *aligned_alloc(size_t align, size_t n) { return counted("aligned_alloc", align, n); }
 void *realloc(void *p, size_t n) { return counted("realloc", (size_t)p, n); }
@@ -37,8 +47,6 @@ void *calloc(size_t n, size_t size)
     void *p = malloc(n * size);
     return p ? memset(p, 0, n * size) : NULL;
 }
-#else
-enum { COUNTING = 0 };
 #endif
 
 /* ------------------------------------------------------- running a program */
