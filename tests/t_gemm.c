@@ -71,7 +71,7 @@ static double reference(const struct kn_gemm *g, const float *c0, int n, int i, 
 
 static float *random_floats(size_t n, uint64_t stream)
 {
-    float *const p = xmalloc((n + 1) * sizeof *p);
+    float *const p = xmalloc((n > 0 ? n : 1) * sizeof *p);
     uint64_t state = stream * 0x9e3779b97f4a7c15u + 1;
     for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
