@@ -9,13 +9,7 @@
  * The order of the sum differs from that of gemm_block(); gemm_f32 chooses by
  * the shape of the whole product. */
 #include "kernels/gemm_core.h"
-
-#if defined __GNUC__ && !defined __clang__
-#define UNROLL _Pragma("GCC unroll 16")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/gemm_unroll.h"
 
 enum {
     MR = GEMM_DOT_MR,

@@ -5,13 +5,7 @@
  * gemm_block() would take 128 bytes from each of thousands of rows. The sums
  * wait in the thread's scratch, which stays in L2. Terms are added in the order of k. */
 #include "kernels/gemm_core.h"
-
-#if defined __GNUC__ && !defined __clang__
-#define UNROLL _Pragma("GCC unroll 16")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/gemm_unroll.h"
 
 enum {
     MR = VF == 8 ? 2 : 4,

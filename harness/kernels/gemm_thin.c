@@ -5,13 +5,7 @@
  * one end to the other. The terms are added in the order of gemm_tile(), so
  * the result has the same bits. */
 #include "kernels/gemm_core.h"
-
-#if defined __GNUC__ && !defined __clang__
-#define UNROLL _Pragma("GCC unroll 16")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/gemm_unroll.h"
 
 enum {
     REGISTERS = VF == 8 || VF == 1 ? 12 : 24, /* for elements of A */

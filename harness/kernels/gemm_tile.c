@@ -6,13 +6,7 @@
  * does not need, for X contiguous along k or along i, and once more to pack Y
  * while multiplying: the two stores more in each k are hidden behind the sums. */
 #include "kernels/gemm_core.h"
-
-#if defined __GNUC__ && !defined __clang__
-#define UNROLL _Pragma("GCC unroll 16")
-#else
-#define UNROLL _Pragma("unroll")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/gemm_unroll.h"
 
 enum {
     STEP = 4,  /* terms to a round of the loop */
