@@ -5,13 +5,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <gnu/libc-version.h>
-#include <linux/perf_event.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "perf/pmu.h"
 
 /* ---- small files --------------------------------------------------------- */
 
@@ -173,21 +172,6 @@ static double cgroup_cpus(void)
     return q > 0 && p > 0 ? (double)q / (double)p : NAN;
 }
 
-static bool can_count(uint32_t type, uint64_t event)
-{
-    struct perf_event_attr attr = {.type = type,
-                                   .size = sizeof attr,
-                                   .config = event,
-                                   .disabled = 1,
-                                   .exclude_kernel = 1,
-                                   .exclude_hv = 1};
-    const long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-    if (fd < 0)
-        return false;
-    close((int)fd);
-    return true;
-}
-
 static void find_boost(struct environment *e)
 {
     e->boost = number_in("/sys/devices/system/cpu/cpufreq/boost");
@@ -213,9 +197,10 @@ void environment_read(struct environment *e)
     e->smt = number_in("/sys/devices/system/cpu/smt/active");
     e->aslr = number_in("/proc/sys/kernel/randomize_va_space");
     e->cgroup_quota = cgroup_cpus();
-    if (can_count(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES))
+    char why[160];
+    if (pmu_hardware(why))
         snprintf(e->pmu, FACT, "hardware");
-    else if (can_count(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK))
+    else if (pmu_software())
         snprintf(e->pmu, FACT, "software");
     text_add(&facts, "%s|%s|%s|%s|%s|%s|%lld|%lld|%lld|%.2f|%s\n", e->kernel, e->os, e->libc,
              e->microcode, e->governor, e->thp, (long long)e->boost, (long long)e->smt,
