@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CHUNK_BYTES = 1 << 16, ALIGN = 64, HUGE = 2 << 20 };
+enum { CHUNK_BYTES = 1 << 16, ALIGN = 64, HUGE = 2 << 20, LARGE = HUGE / 4 };
 
 static _Noreturn void out_of_memory(size_t bytes)
 {
@@ -127,7 +127,7 @@ static size_t whole_blocks(size_t bytes, size_t block)
 
 void *mem_large(size_t bytes)
 {
-    const size_t align = bytes >= HUGE ? HUGE : ALIGN, size = whole_blocks(bytes, align);
+    const size_t align = bytes >= LARGE ? HUGE : ALIGN, size = whole_blocks(bytes, align);
     void *p = size < bytes ? NULL : aligned_alloc(align, size);
     if (p && align == HUGE)
         (void)madvise(p, size, MADV_HUGEPAGE); /* a hint: small pages serve too */

@@ -21,7 +21,7 @@ void *arena_alloc(struct arena *a, size_t bytes); /* zeroed, aligned to 64 bytes
 char *arena_strdup(struct arena *a, const char *s);
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *a, const char *fmt, ...);
 
-/* A zeroed block for tensors: 64-byte aligned (2 MiB from 2 MiB on, with huge
+/* A zeroed block for tensors: 64-byte aligned (2 MiB from 512 KiB on, with huge
  * pages asked for) and touched once, because a fresh 4 KiB page costs twelve
  * times a DRAM write and must not be met inside a step. 0 bytes gives a valid
  * block too. Freed with the same `bytes`. */

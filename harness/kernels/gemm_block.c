@@ -40,6 +40,8 @@ struct pass {
     int i0, j0, j1, k, kc, panels;
     int tiles, height, taller; /* tiles have `height` rows, the first `taller` of them one more */
     struct gemm_fetch fetch;
+    bool straight;          /* tiles go to C without a stop */
+    struct kn_epilogue now; /* else: what these terms need */
 };
 
 static bool is_plain(const struct kn_epilogue *e)
@@ -47,35 +49,21 @@ static bool is_plain(const struct kn_epilogue *e)
     return !e->bias && !e->residual && !e->act && !e->grad;
 }
 
-static void one_tile(struct pass *p, int i, int mr, struct gemm_x x, int j, int cols,
-                     struct gemm_y y)
+static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
 {
     const struct gemm_block *const b = p->b;
-    const struct kn_epilogue *const e = b->epilogue;
-    const bool last = p->k + p->kc >= b->K, add = p->k > 0 || e->accumulate;
-    const bool straight = !b->transposed && (!last || is_plain(e));
-    float *const tile = p->room->tile;
-    const struct gemm_tile t = {
-        .cols = cols,
-        .kc = p->kc,
-        .x = x,
-        .y = y,
-        .c = straight ? b->c + (size_t)i * b->ldc + j : tile,
-        .ldc = straight ? b->ldc : GEMM_NR,
-        .add = straight && add,
-        .fetch = &p->fetch,
-    };
-    KN(gemm_tile)(mr, &t);
-    if (straight)
-        return;
-    struct kn_epilogue now = last ? *e : (struct kn_epilogue){0};
-    now.accumulate = add;
-    if (!b->transposed) {
-        KN(gemm_finish)(&now, i, mr, j, cols, tile, GEMM_NR, b->c, b->ldc);
+    if (p->straight) {
+        t->c = b->c + (size_t)i * b->ldc + j;
+        KN(gemm_tile)(mr, t);
         return;
     }
-    KN(gemm_transpose)(mr, cols, tile, GEMM_NR, p->room->turned, 16, (mr + VF - 1) / VF * VF);
-    KN(gemm_finish)(&now, j, cols, i, mr, p->room->turned, 16, b->c, b->ldc);
+    KN(gemm_tile)(mr, t);
+    if (!b->transposed) {
+        KN(gemm_finish)(&p->now, i, mr, j, t->cols, t->c, GEMM_NR, b->c, b->ldc);
+        return;
+    }
+    KN(gemm_transpose)(mr, t->cols, t->c, GEMM_NR, p->room->turned, 16, (mr + VF - 1) / VF * VF);
+    KN(gemm_finish)(&p->now, j, t->cols, i, mr, p->room->turned, 16, b->c, b->ldc);
 }
 
 static struct gemm_fetch fetch(struct gemm_region r)
@@ -126,10 +114,26 @@ static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
     return y;
 }
 
-static void row_of_tile(struct pass *p, int t, struct gemm_x x, int panel, struct gemm_y *y)
+static struct gemm_tile tile_of(struct pass *p)
 {
-    const int i = tile_start(p, t);
-    one_tile(p, i, tile_start(p, t + 1) - i, x, p->j0 + panel * GEMM_NR, panel_cols(p, panel), *y);
+    const struct gemm_block *const b = p->b;
+    const bool last = p->k + p->kc >= b->K, add = p->k > 0 || b->epilogue->accumulate;
+    p->straight = !b->transposed && (!last || is_plain(b->epilogue));
+    p->now = last ? *b->epilogue : (struct kn_epilogue){0};
+    p->now.accumulate = add;
+    return (struct gemm_tile){.kc = p->kc,
+                              .c = p->room->tile,
+                              .ldc = p->straight ? b->ldc : GEMM_NR,
+                              .add = p->straight && add,
+                              .fetch = &p->fetch};
+}
+
+static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t, struct gemm_y *y)
+{
+    const int i = tile_start(p, row);
+    t->cols = panel_cols(p, panel);
+    t->y = *y;
+    one_tile(p, i, tile_start(p, row + 1) - i, p->j0 + panel * GEMM_NR, t);
     if (y->keep)
         *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }
@@ -138,15 +142,16 @@ static void row_of_tile(struct pass *p, int t, struct gemm_x x, int panel, struc
 static void by_rows(struct pass *p)
 {
     struct gemm_y ys[GEMM_PANELS];
+    struct gemm_tile tile = tile_of(p);
     for (int t = 0; t < p->tiles; t++) {
-        const struct gemm_x x = tile_of_x(p, t, p->room->x);
+        tile.x = tile_of_x(p, t, p->room->x);
         if (t > 0)
             expect_x(p, t + 1);
         for (int panel = 0; panel < p->panels; panel++) {
             if (t == 0)
                 ys[panel] =
                     panel_of_y(p, panel, p->room->y + (size_t)panel * GEMM_NR * (size_t)p->kc);
-            row_of_tile(p, t, x, panel, &ys[panel]);
+            row_of_tile(p, t, panel, &tile, &ys[panel]);
         }
     }
 }
@@ -155,12 +160,15 @@ static void by_rows(struct pass *p)
 static void by_columns(struct pass *p, float *rooms)
 {
     struct gemm_x xs[GEMM_TILES];
+    struct gemm_tile tile = tile_of(p);
     for (int t = 0; t < p->tiles; t++)
         xs[t] = tile_of_x(p, t, t == 0 ? p->room->x : rooms + (size_t)(t - 1) * GEMM_X_ROOM);
     for (int panel = 0; panel < p->panels; panel++) {
         struct gemm_y y = panel_of_y(p, panel, p->room->y);
-        for (int t = 0; t < p->tiles; t++)
-            row_of_tile(p, t, xs[t], panel, &y);
+        for (int t = 0; t < p->tiles; t++) {
+            tile.x = xs[t];
+            row_of_tile(p, t, panel, &tile, &y);
+        }
     }
 }
 

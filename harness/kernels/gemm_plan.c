@@ -122,7 +122,7 @@ bool KN(gemm_few_pay)(const struct kn_gemm *g)
 /* Few terms, and rows of C long enough to be worth a row of A in registers. */
 static bool thin_pays(const struct kn_gemm *g)
 {
-    enum { LEAST = 256 };
+    enum { LEAST = 64 };
     return g->K >= 1 && g->K <= GEMM_THIN_K && g->N >= LEAST && !g->tb && !g->packed_b;
 }
 

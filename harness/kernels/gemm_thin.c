@@ -1,16 +1,19 @@
-/* gemm_thin — C = A B with so few terms that A's rows stay in registers.
+/* gemm_thin — C = A B with few terms.
  *
  * Such a product is bound by writing C. A tile of gemm_block() would write
- * fourteen rows at a time, 128 bytes each; here a row or four are written from
- * one end to the other. The terms are added in the order of gemm_tile(), so
- * the result has the same bits. */
+ * fourteen rows at a time, 128 bytes each. Here four rows are written from one
+ * end to the other while their elements of A stay in registers, or, if these are
+ * too many, in tiles three times as wide as gemm_tile()'s. The terms are added in
+ * the order of gemm_tile(), so the result has the same bits. */
 #include "kernels/gemm_core.h"
 #include "kernels/gemm_unroll.h"
 
 enum {
-    REGISTERS = VF == 8 || VF == 1 ? 12 : 24, /* for elements of A */
     ROWS = 4,
-    CHUNK = 256 /* columns that wait for the epilogue */
+    IN_REGISTERS = VF == 8 || VF == 1 ? 3 : 6, /* terms of ROWS rows of A */
+    TALL = VF == 8 || VF == 1 ? 3 : 4,         /* of a tile */
+    WIDE = VF == 8 || VF == 1 ? 4 : 6,         /* vectors */
+    CHUNK = 256                                /* columns that wait for the epilogue */
 };
 
 struct thin {
@@ -22,10 +25,10 @@ struct thin {
     bool add;
 };
 
-INLINE void thin_rows(const int rows, const int K, const struct thin *t)
+INLINE void thin_rows(const int K, const struct thin *t)
 {
-    vf a[ROWS][GEMM_THIN_K];
-    UNROLL for (int i = 0; i < rows; i++)
+    vf a[ROWS][IN_REGISTERS];
+    UNROLL for (int i = 0; i < ROWS; i++)
     {
         UNROLL for (int k = 0; k < K; k++) a[i][k] =
             vf_set(t->a.at[(size_t)i * t->a.row + (size_t)k * t->a.k]);
@@ -34,14 +37,14 @@ INLINE void thin_rows(const int rows, const int K, const struct thin *t)
     for (size_t j = 0; j < cols; j += VF) {
         const size_t n = cols - j < VF ? cols - j : VF;
         vf sum[ROWS];
-        UNROLL for (int i = 0; i < rows; i++) sum[i] = vf_set(0.0f);
+        UNROLL for (int i = 0; i < ROWS; i++) sum[i] = vf_set(0.0f);
         UNROLL for (int k = 0; k < K; k++)
         {
             const float *const from = t->b + (size_t)k * t->ldb + j;
             const vf b = n == VF ? vf_load(from) : vf_load_n(from, n, 0.0f);
-            UNROLL for (int i = 0; i < rows; i++) sum[i] = vf_fma(a[i][k], b, sum[i]);
+            UNROLL for (int i = 0; i < ROWS; i++) sum[i] = vf_fma(a[i][k], b, sum[i]);
         }
-        UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int i = 0; i < ROWS; i++)
         {
             float *const to = t->c + (size_t)i * t->ldc + j;
             if (t->add)
@@ -54,31 +57,77 @@ INLINE void thin_rows(const int rows, const int K, const struct thin *t)
     }
 }
 
-/* Rows at a time for K terms. */
-#define HEIGHT(K) \
-    ((REGISTERS) / (K) >= ROWS ? ROWS : (REGISTERS) / (K) >= 1 ? (REGISTERS) / (K) : 1)
+/* A tile of C, where A has too many terms for the registers. */
+INLINE void thin_tile(const int rows, const int nv, const int K, const struct thin *t, size_t j)
+{
+    vf sum[TALL][WIDE];
+    const float *b = t->b + j, *a = t->a.at;
+    const size_t left = (size_t)t->cols - j - (size_t)(nv - 1) * VF, n = left < VF ? left : VF;
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_set(0.0f);
+    }
+    for (int k = 0; k < K; k++, b += t->ldb, a += t->a.k) {
+        vf y[WIDE];
+        UNROLL for (int v = 0; v < nv; v++) y[v] =
+            v == nv - 1 ? vf_load_n(b + v * VF, n, 0.0f) : vf_load(b + v * VF);
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            const vf x = vf_set(a[(size_t)i * t->a.row]);
+            UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_fma(x, y[v], sum[i][v]);
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int v = 0; v < nv; v++)
+        {
+            float *const to = t->c + (size_t)i * t->ldc + j + (size_t)v * VF;
+            const size_t m = v == nv - 1 ? n : VF;
+            if (t->add)
+                sum[i][v] = vf_load_n(to, m, 0.0f) + sum[i][v];
+            if (v < nv - 1 || n == VF)
+                vf_store(to, sum[i][v]);
+            else
+                vf_store_n(to, sum[i][v], n);
+        }
+    }
+}
+
+typedef void tile_fn(int K, const struct thin *t, size_t j);
 
 /* clang-format off */
+#define TILE(mr, nv) static void tile_##mr##x##nv(int K, const struct thin *t, size_t j) \
+    { thin_tile(mr <= TALL ? mr : 1, nv <= WIDE ? nv : 1, K, t, j); }
+#define TILES(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3) TILE(mr, 4) TILE(mr, 5) TILE(mr, 6)
+TILES(1) TILES(2) TILES(3) TILES(4)
+#define WIDTHS(mr) {tile_##mr##x1, tile_##mr##x2, tile_##mr##x3, tile_##mr##x4, tile_##mr##x5, tile_##mr##x6}
+static tile_fn *const tiles[4][6] = {WIDTHS(1), WIDTHS(2), WIDTHS(3), WIDTHS(4)};
+
 #define DEFINE(K) \
-    static void several_##K(const struct thin *t) { thin_rows(HEIGHT(K), K, t); } \
-    static void one_##K(const struct thin *t) { thin_rows(1, K, t); }
-#define EACH(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12)
-EACH(DEFINE)
-#define ENTRY(K) {HEIGHT(K), several_##K, one_##K},
-static const struct { int height; void (*several)(const struct thin *), (*one)(const struct thin *); }
-    by_terms[] = {{0}, EACH(ENTRY)};
+    static void rows_##K(const struct thin *t) { thin_rows(K <= IN_REGISTERS ? K : 1, t); }
+DEFINE(1) DEFINE(2) DEFINE(3) DEFINE(4) DEFINE(5) DEFINE(6)
+static void (*const by_terms[])(const struct thin *) = {NULL, rows_1, rows_2, rows_3, rows_4, rows_5, rows_6};
 /* clang-format on */
 
-_Static_assert(sizeof by_terms / sizeof *by_terms == GEMM_THIN_K + 1, "one entry for each K");
+/* Rows of C as a strip of tiles. */
+static void strip(int rows, int K, const struct thin *t)
+{
+    const int vectors = (t->cols + VF - 1) / VF, parts = (vectors + WIDE - 1) / WIDE;
+    for (int part = 0; part < parts; part++) {
+        const int v = vectors * part / parts, nv = vectors * (part + 1) / parts - v;
+        tiles[rows - 1][nv - 1](K, t, (size_t)v * VF);
+    }
+}
 
 void KN(gemm_thin)(const struct kn_gemm *g, const float *a, const float *b, float *c,
                    const struct kn_epilogue *e, int i0, int i1, int j0, int j1)
 {
     _Alignas(64) float wait[ROWS * CHUNK];
     const bool plain = !e->bias && !e->residual && !e->act && !e->grad;
-    const int height = by_terms[g->K].height, chunk = plain ? j1 - j0 : CHUNK;
+    const bool whole_rows = g->K <= IN_REGISTERS;
+    const int height = whole_rows ? ROWS : TALL, chunk = plain ? j1 - j0 : CHUNK;
     for (int i = i0; i < i1;) {
-        const int rows = i1 - i < height ? 1 : height;
+        const int rows = i1 - i < height ? i1 - i : height;
         for (int j = j0; j < j1; j += chunk) {
             const int cols = j1 - j < chunk ? j1 - j : chunk;
             const struct thin t = {
@@ -91,7 +140,10 @@ void KN(gemm_thin)(const struct kn_gemm *g, const float *a, const float *b, floa
                 .cols = cols,
                 .add = plain && e->accumulate,
             };
-            (rows == height ? by_terms[g->K].several : by_terms[g->K].one)(&t);
+            if (whole_rows && rows == ROWS)
+                by_terms[g->K](&t);
+            else
+                strip(rows, g->K, &t);
             if (!plain)
                 KN(gemm_finish)(e, i, rows, j, cols, wait, CHUNK, c, g->ldc);
         }
