@@ -317,7 +317,7 @@ static void check_describe(void)
 {
     struct err err = {0};
     char *path = bad("good");
-    json_t *j = plugin_describe(path, NULL, &err);
+    json_t *j = plugin_describe(path, NULL, -1, 1, &err);
     const json_t *v = json_array_get(json_object_get(j, "variants"), 0);
     const json_t *row = json_array_get(json_object_get(v, "rows"), 0);
     ok(j != NULL, "described: %s", err.text);
@@ -326,10 +326,10 @@ static void check_describe(void)
     is_str(json_string_value(json_object_get(row, "row")), "output", "a row");
     is_int(json_integer_value(json_object_get(row, "params")), 7850, "and its parameters");
     json_decref(j);
-    ok(!plugin_describe(path, "plane", &err) && err.status == EXIT_USAGE, "no such variant");
+    ok(!plugin_describe(path, "plane", -1, 1, &err) && err.status == EXIT_USAGE, "no such variant");
     free(path);
     path = bad("crash");
-    ok(!plugin_describe(path, NULL, &err), "a crash while describing: %s", err.text);
+    ok(!plugin_describe(path, NULL, -1, 1, &err), "a crash while describing: %s", err.text);
     free(path);
 }
 

@@ -6,9 +6,18 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "report/format.h"
 #include "report/table.h"
 #include "train/plugin_check.h"
 #include "train/plugin_find.h"
+
+static int batch = -1, threads = -1;
+
+static const struct option options[] = {
+    {"batch", 0, OPT_INT, &batch, "N", "samples a step, for the memory (recipe)", 1, 1e6},
+    {"threads", 't', OPT_INT, &threads, "N", "threads, for the memory (all cores)", 1, 1024},
+    {0},
+};
 
 static const char *word(const json_t *j, const char *key)
 {
@@ -79,6 +88,24 @@ static void print_rows(const json_t *variant)
     print(t);
 }
 
+static void print_memory(const json_t *memory)
+{
+    /* clang-format off */
+    static const struct { const char *key, *words; } part[] = {
+        {"parameters", "parameters"}, {"gradients", "gradients"}, {"optimizer", "optimizer state"},
+        {"activations", "activations"}, {"work", "kernels' scratch"}, {"inputs", "inputs"},
+        {"evaluation", "evaluation"}};
+    /* clang-format on */
+    char size[FORMAT_TEXT];
+    printf("\nMemory of a run with batch %.0f on %.0f threads: %s planned\n ",
+           real(memory, "batch"), real(memory, "threads"),
+           format_bytes(real(memory, "total"), size));
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        printf("%s %s %s", i ? "," : "", part[i].words,
+               format_bytes(real(memory, part[i].key), size));
+    printf("; no allocation in a step\n");
+}
+
 static void print_recipe(const json_t *recipe)
 {
     const char *key;
@@ -113,7 +140,17 @@ static void print_card(const json_t *card)
     if (has(published, "metric"))
         printf("\nPublished: %s %.2f on %s (%s)\n", word(published, "metric_name"),
                real(published, "metric"), word(published, "dataset"), word(published, "source"));
+    if (has(v, "memory"))
+        print_memory(json_object_get(v, "memory"));
     print_recipe(json_object_get(v, "recipe"));
+}
+
+/* A batch that the network cannot be built with is the caller's mistake, not the card's news. */
+static bool fits(const json_t *card, struct err *err)
+{
+    const json_t *v = json_array_get(json_object_get(card, "variants"), 0);
+    return !has(v, "error") ||
+           err_status(err, EXIT_USAGE, "info: --batch %d: %s", batch, word(v, "error"));
 }
 
 static int cmd_info(int argc, char **argv)
@@ -132,8 +169,12 @@ static int cmd_info(int argc, char **argv)
     if (fine && picks != 1)
         fine = err_status(&err, EXIT_USAGE, "info: '%s' means %zu variants, expected one", argv[1],
                           picks);
-    json_t *card = fine ? plugin_describe(pick->path, pick->variant, &err) : NULL;
+    json_t *card = fine ? plugin_describe(pick->path, pick->variant, batch, threads, &err) : NULL;
     plugin_picks_free(pick, picks);
+    if (card && batch > 0 && !fits(card, &err)) {
+        json_decref(card);
+        card = NULL;
+    }
     if (!card)
         return cli_fail(&err);
     if (global.json) {
@@ -147,5 +188,6 @@ static int cmd_info(int argc, char **argv)
     return EXIT_OK;
 }
 
-const struct verb verb_info = {"info", cmd_info, "info NAME[:VARIANT] [--json]",
-                               "Shows an architecture: its table, parameters, MACs, recipe", NULL};
+const struct verb verb_info = {"info", cmd_info, "info NAME[:VARIANT] [OPTION...]",
+                               "Shows an architecture: its table, parameters, MACs, memory, recipe",
+                               options};

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/crew.h"
 #include "train/frame.h"
 #include "train/spawn.h"
 
@@ -17,18 +18,15 @@ static bool keep_report(void *arg, int type, const json_t *json)
 }
 
 /* The worker's report on the plugin; NULL and *err where it died or refused. */
-static json_t *ask(const char *task, const char *path, const char *variant, bool own_stdout,
-                   struct err *err)
+static json_t *ask(json_t *job, bool own_stdout, struct err *err)
 {
-    json_t *job = json_pack("{s:s, s:s, s:s?}", "task", task, "path", path, "variant", variant);
+    const char *path = json_string_value(json_object_get(job, "path"));
     json_t *report = NULL;
     struct spawn_end end;
     char why[256];
     const struct spawn s = {
         .job = job, .own_stdout = own_stdout, .frame = keep_report, .arg = &report};
-    const bool started = spawn_worker(&s, &end, err);
-    json_decref(job);
-    if (!started)
+    if (!spawn_worker(&s, &end, err))
         return NULL;
     if (*spawn_reason(&end, why) || !report) {
         json_decref(report);
@@ -47,15 +45,23 @@ static json_t *ask(const char *task, const char *path, const char *variant, bool
     return report;
 }
 
-json_t *plugin_describe(const char *path, const char *variant, struct err *err)
+json_t *plugin_describe(const char *path, const char *variant, int batch, int threads,
+                        struct err *err)
 {
-    return ask("describe", path, variant, false, err);
+    json_t *job =
+        json_pack("{s:s, s:s, s:s?, s:i, s:i}", "task", "describe", "path", path, "variant",
+                  variant, "batch", batch, "threads", threads > 0 ? threads : crew_cores());
+    json_t *report = ask(job, false, err);
+    json_decref(job);
+    return report;
 }
 
 bool plugin_check(const char *path, struct err *err)
 {
     struct err why = {0};
-    json_t *report = ask("check", path, NULL, true, &why);
+    json_t *job = json_pack("{s:s, s:s}", "task", "check", "path", path);
+    json_t *report = ask(job, true, &why);
+    json_decref(job);
     if (!report) {
         printf("Bail out! %s\n", why.text);
         return err_status(err, why.status, "%s", why.text);

@@ -20,8 +20,13 @@ bool plugin_check(const char *path, struct err *err);
  *      "published":{"params","macs","metric","metric_name","dataset","source"},   those known
  *      "recipe":{"batch","epochs","optimizer","schedule","rate",…,"note"},        as resolved
  *      "rows":[{"row","ops","shape","params","macs"}]}]}     in the paper's order
- * `variant` (NULL: the default) comes first and alone has rows; all others follow. */
-json_t *plugin_describe(const char *path, const char *variant, struct err *err);
+ * `variant` (NULL: the default) comes first and alone has rows and
+ *      "memory":{"batch","threads","parameters","gradients","optimizer","activations","work",
+ *                "inputs","evaluation","total"}     bytes of a training run (memory.h)
+ * with `batch` samples a step (-1: the recipe's) on `threads` threads (-1: all cores). All others
+ * follow. */
+json_t *plugin_describe(const char *path, const char *variant, int batch, int threads,
+                        struct err *err);
 
 /* Makes folder `name` with NAME.c, a Makefile that uses pkg-config bench-plugin, and a test:
  * a plugin that builds, passes plugin_check() and trains. Refuses other names than

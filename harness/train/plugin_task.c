@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "graph/program.h"
 #include "kernels/kernels.h"
+#include "train/memory.h"
 #include "train/plugin_load.h"
 #include "train/recipe.h"
 
@@ -122,11 +123,59 @@ static json_t *rows_json(struct nn_graph *g)
     return rows;
 }
 
+/* ------------------------------------------------------------------- memory */
+
+/* Plans a training run as the trainer does, and throws it away. */
+static json_t *memory_json(const struct plugin *p, const struct nn_variant *v,
+                           const struct nn_recipe *recipe, int threads, struct err *err)
+{
+    json_t *j = NULL;
+    struct nn_graph *g = graph_new(recipe->batch);
+    p->facts.build(g, v->config);
+    struct program_options o = {.threads = threads, .train = true};
+    struct program *train = program_new(g, &o, err), *test = NULL;
+    if (train) {
+        o.train = false;
+        o.share = train;
+        test = program_new(g, &o, err);
+    }
+    if (test) {
+        size_t count;
+        struct optimizer optimizer;
+        program_weights(train, &count);
+        optimizer_init(&optimizer, recipe, count);
+        const struct run_memory m = run_memory(train, test, &optimizer);
+        optimizer_release(&optimizer);
+        j = json_object();
+        set_count(j, "batch", recipe->batch);
+        set_count(j, "threads", threads);
+        set_count(j, "parameters", (double)m.parameters);
+        set_count(j, "gradients", (double)m.gradients);
+        set_count(j, "optimizer", (double)m.optimizer);
+        set_count(j, "activations", (double)m.activations);
+        set_count(j, "work", (double)m.work);
+        set_count(j, "inputs", (double)m.inputs);
+        set_count(j, "evaluation", (double)m.evaluation);
+        set_count(j, "total", (double)m.total);
+    }
+    program_free(test);
+    program_free(train);
+    graph_free(g);
+    return j;
+}
+
 /* ------------------------------------------------------------------ variants */
 
-static json_t *variant_json(const struct plugin *p, const struct nn_variant *v, bool rows)
+/* What `bench info` was asked for. */
+struct wish {
+    const struct nn_variant *first; /* described in full */
+    int batch, threads;             /* -1: the recipe's, all cores */
+};
+
+static json_t *variant_json(const struct plugin *p, const struct nn_variant *v,
+                            const struct wish *wish)
 {
-    static const struct run_spec no_wishes = {.epochs = -1};
+    const struct run_spec spec = {.epochs = -1, .batch = v == wish->first ? wish->batch : -1};
     json_t *j = json_object();
     struct nn_recipe recipe;
     struct err err = {0};
@@ -141,22 +190,24 @@ static json_t *variant_json(const struct plugin *p, const struct nn_variant *v, 
     } else {
         set_count(j, "params", graph_params(g));
         set_count(j, "macs", graph_macs(g));
-        if (rows)
+        if (v == wish->first)
             json_object_set_new(j, "rows", rows_json(g));
     }
     graph_free(g);
 
-    if (recipe_resolve(plugin_recipe(p, v), &no_wishes, &recipe, &err)) {
+    if (recipe_resolve(plugin_recipe(p, v), &spec, &recipe, &err)) {
         json_t *r = recipe_json(&recipe);
         set_text(r, "note", recipe.note);
         json_object_set_new(j, "recipe", r);
-    } else {
-        set_text(j, "error", err.text);
+        if (v == wish->first && !json_object_get(j, "error"))
+            json_object_set_new(j, "memory", memory_json(p, v, &recipe, wish->threads, &err));
     }
+    if (err.text[0])
+        set_text(j, "error", err.text);
     return j;
 }
 
-static json_t *plugin_json(const struct plugin *p, const struct nn_variant *first, const char *path)
+static json_t *plugin_json(const struct plugin *p, const struct wish *wish, const char *path)
 {
     char abi[32];
     const struct nn_plugin *f = &p->facts;
@@ -170,10 +221,10 @@ static json_t *plugin_json(const struct plugin *p, const struct nn_variant *firs
     set_text(j, "dataset", f->dataset);
     set_text(j, "path", path);
     set_text(j, "abi", abi);
-    json_array_append_new(variants, variant_json(p, first, true));
+    json_array_append_new(variants, variant_json(p, wish->first, wish));
     for (const struct nn_variant *v = f->variants; v->name; v++)
-        if (v != first)
-            json_array_append_new(variants, variant_json(p, v, false));
+        if (v != wish->first)
+            json_array_append_new(variants, variant_json(p, v, wish));
     json_object_set_new(j, "variants", variants);
     return j;
 }
@@ -194,7 +245,12 @@ json_t *plugin_task_describe(const json_t *job, void (*say)(const char *what))
         return error_json(&err);
     say("build()");
     const struct nn_variant *v = plugin_variant(&p, variant, &err);
-    json_t *j = v ? plugin_json(&p, v, path) : error_json(&err);
+    const struct wish wish = {
+        .first = v,
+        .batch = (int)json_integer_value(json_object_get(job, "batch")),
+        .threads = (int)json_integer_value(json_object_get(job, "threads")),
+    };
+    json_t *j = v ? plugin_json(&p, &wish, path) : error_json(&err);
     plugin_close(&p);
     return j;
 }

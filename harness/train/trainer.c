@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "train/dump.h"
+#include "train/memory.h"
 #include "train/recipe.h"
 #include "train/schedule.h"
 
@@ -152,12 +153,10 @@ static bool open_feeds(const struct opening *o)
 
 static void plan_memory(struct trainer *t)
 {
-    const struct program_memory a = program_memory(t->program), b = program_memory(t->test);
-    struct run_plan *p = &t->plan;
-    p->activation_bytes = a.activations;
-    p->parameter_bytes = a.parameters;
-    p->peak_bytes = a.activations + a.parameters + a.gradients + a.work + a.inputs + b.activations +
-                    b.work + b.inputs + optimizer_bytes(&t->optimizer);
+    const struct run_memory m = run_memory(t->program, t->test, &t->optimizer);
+    t->plan.activation_bytes = m.activations;
+    t->plan.parameter_bytes = m.parameters;
+    t->plan.peak_bytes = m.total;
 }
 
 static bool plan_config(struct trainer *t, const struct run_spec *spec, struct err *err)

@@ -61,6 +61,9 @@ bench run lenet5 $quick --batch 16 --init "$dir/step.safetensors" -q; is $status
 bench run mlp:128 $quick --init "$dir/step.safetensors"; [ $status != 0 ]; ok $? "and another network refuses it"; like err 'is no parameter of this network' "with what it wanted"
 
 bench info lenet5 --json; is $status 0 "info --json"; is "$(json "$dir/out" variants 0 macs)" 416520 "counts"
+planned=$(json "$dir/out" variants 0 memory total)
+bench run lenet5 --data digits --dry-run --json; is "$(json "$dir/out" runs 0 peak_bytes)" "$planned" "info predicts what a run plans"
+bench info lenet5 --batch 1000000; is $status 2 "info with a batch beyond measure"; like err 'beyond 2\^31' "says why"
 bench info mlp:keras; is $status 0 "info mlp:keras"; like out '669706' "parameters"
 bench list --json; is "$(json "$dir/out" plugins 0 name)" filters "list --json: oldest first"
 bench doctor --json; is $status 0 "doctor --json"; perl -e 'exit !($ARGV[0] > 1e8)' "$(json "$dir/out" peaks 0 fma_f32)"; ok $? "measures a peak"
