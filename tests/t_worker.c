@@ -128,7 +128,12 @@ static struct heard hear_spec(const struct run_spec *spec, int interrupts)
 {
     struct heard h = {.order = true, .interrupts = interrupts};
     struct err err = {0};
-    const struct run_sink sink = {on_plan, on_progress, on_epoch, on_layer, on_end, &h};
+    const struct run_sink sink = {.plan = on_plan,
+                                  .progress = on_progress,
+                                  .epoch = on_epoch,
+                                  .layer = on_layer,
+                                  .end = on_end,
+                                  .arg = &h};
     if (!worker_run(spec, &sink, 0, &err))
         printf("# %s\n", err.text);
     return h;

@@ -142,7 +142,12 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     run_show_begin(&r.show, pick->name, pick->variant);
     if (c->session && !(r.record = store_run_begin(c->session, &spec, &about, err)))
         return false;
-    const struct run_sink sink = {on_plan, on_progress, on_epoch, on_layer, on_end, &r};
+    const struct run_sink sink = {.plan = on_plan,
+                                  .progress = on_progress,
+                                  .epoch = on_epoch,
+                                  .layer = on_layer,
+                                  .end = on_end,
+                                  .arg = &r};
     struct err worker_err = {0};
     const bool started = worker_run(&spec, &sink, 0, &worker_err);
 

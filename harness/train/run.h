@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "perf/noise.h"
 
-enum { RUN_METRICS = 8, RUN_NAME = 64, RUN_TEXT = 512 };
+enum { RUN_METRICS = 8, RUN_NAME = 64, RUN_TEXT = 512, RUN_WHY = 160 };
 
 /* What to run. Numbers below 0 and NULL strings mean "as the recipe says". */
 struct run_spec {
@@ -25,6 +26,7 @@ struct run_spec {
     const char *isa;         /* NULL: best */
     const char *init;        /* NULL, or a safetensors file of initial parameters */
     const char *dump;        /* NULL, or the file that `bench dump` writes: one step, then end */
+    const char *counters;    /* NULL, or events to count: "cycles,l2miss" (perf/counters.h) */
     int epochs, batch, threads;
     double rate;         /* peak learning rate */
     double to_accuracy;  /* %, stop when the first metric reaches it */
@@ -85,6 +87,18 @@ struct run_layer {
     double macs, flops, bytes, ns; /* of one step; ns: mean */
 };
 
+/* One event counted in one region, or why it was not. Energy comes this way too. */
+struct run_counter {
+    char region[RUN_NAME]; /* "steps": all timed steps; with a profile also "C1 conv2d forward" */
+    int layer;             /* which run_layer of the profile, from 0; -1 for all steps */
+    char event[RUN_NAME];  /* "cycles"; energy in joules: "energy package-0" */
+    char source[16];       /* "perf", "papi", "rusage", "rapl" */
+    double value;          /* over all `steps`; NAN: not counted */
+    char reason[RUN_WHY];  /* why not; "" */
+    int64_t enabled_ns, running_ns; /* running < enabled: estimated from a part; -1: unknown */
+    long long steps;
+};
+
 enum run_status {
     RUN_OK,
     RUN_FAILED,
@@ -95,6 +109,9 @@ enum run_status {
     RUN_INTERRUPTED
 };
 extern const char *const run_status_name[]; /* "ok", "failed", "crashed", … as the store has them */
+
+/* Whether the step times settled (steady.h). */
+enum run_steady { RUN_STEADY_UNKNOWN, RUN_STEADY, RUN_UNSTEADY };
 
 struct run_end {
     int status;            /* enum run_status */
@@ -108,16 +125,21 @@ struct run_end {
     int metrics;
     struct run_metric last[RUN_METRICS], best[RUN_METRICS];
     double harness_s; /* wall time of the worker that was not in steps or evaluation */
-    long long peak_rss_bytes, involuntary_switches, major_faults;
+    long long peak_rss_bytes, involuntary_switches, major_faults; /* of the whole worker */
+    struct noise noise;      /* while the timed steps ran; all 0: none was */
+    char tainted[NOISE_WHY]; /* why its times should not be trusted; "" */
+    int steady;              /* enum run_steady */
+    char unsteady[RUN_WHY];  /* why not RUN_STEADY; "" */
 };
 
-/* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, end; always one
+/* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, end; always one
  * end, whatever happened, also when the worker never spoke. Any may be NULL. */
 struct run_sink {
     void (*plan)(void *arg, const struct run_plan *plan);
     void (*progress)(void *arg, const struct run_progress *progress);
     void (*epoch)(void *arg, const struct run_epoch *epoch);
     void (*layer)(void *arg, const struct run_layer *layer);
+    void (*counter)(void *arg, const struct run_counter *counter);
     void (*end)(void *arg, const struct run_end *end);
     void *arg;
 };

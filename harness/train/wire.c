@@ -28,7 +28,8 @@ const struct wire_field wire_spec[] = {
     F(WIRE_DOUBLE, run_spec, time_budget), F(WIRE_INT64,  run_spec, max_steps),
     F(WIRE_INT64,  run_spec, seed),        F(WIRE_BOOL,   run_spec, profile),
     F(WIRE_BOOL,   run_spec, no_fuse),     F(WIRE_BOOL,   run_spec, no_lanes),
-    F(WIRE_BOOL,   run_spec, dry_run),     {0},
+    F(WIRE_BOOL,   run_spec, dry_run),     F(WIRE_STRING, run_spec, counters),
+    {0},
 };
 const struct wire_field wire_plan[] = {
     F(WIRE_TEXT,   run_plan, plugin),           F(WIRE_TEXT,   run_plan, variant),
@@ -70,6 +71,13 @@ const struct wire_field wire_layer[] = {
     F(WIRE_DOUBLE, run_layer, bytes),  F(WIRE_DOUBLE, run_layer, ns),
     {0},
 };
+const struct wire_field wire_counter[] = {
+    F(WIRE_TEXT,   run_counter, region),     F(WIRE_INT,    run_counter, layer),
+    F(WIRE_TEXT,   run_counter, event),      F(WIRE_TEXT,   run_counter, source),
+    F(WIRE_DOUBLE, run_counter, value),      F(WIRE_TEXT,   run_counter, reason),
+    F(WIRE_INT64,  run_counter, enabled_ns), F(WIRE_INT64,  run_counter, running_ns),
+    F(WIRE_INT64,  run_counter, steps),      {0},
+};
 const struct wire_field wire_end[] = {
     F(WIRE_INT,     run_end, status),         F(WIRE_TEXT,    run_end, reason),
     F(WIRE_BOOL,    run_end, target_missed),  F(WIRE_INT,     run_end, signal),
@@ -80,7 +88,15 @@ const struct wire_field wire_end[] = {
     F(WIRE_INT,     run_end, metrics),        F(WIRE_METRICS, run_end, last),
     F(WIRE_METRICS, run_end, best),           F(WIRE_DOUBLE,  run_end, harness_s),
     F(WIRE_INT64,   run_end, peak_rss_bytes), F(WIRE_INT64,   run_end, involuntary_switches),
-    F(WIRE_INT64,   run_end, major_faults),   {0},
+    F(WIRE_INT64,   run_end, major_faults),   F(WIRE_TEXT,    run_end, tainted),
+    F(WIRE_INT,     run_end, steady),         F(WIRE_TEXT,    run_end, unsteady),
+    F(WIRE_INT64,   run_end, noise.steps),        F(WIRE_DOUBLE,  run_end, noise.wall_s),
+    F(WIRE_DOUBLE,  run_end, noise.cpu_s),        F(WIRE_INT,     run_end, noise.cpus),
+    F(WIRE_DOUBLE,  run_end, noise.steal_s),      F(WIRE_DOUBLE,  run_end, noise.foreign_s),
+    F(WIRE_DOUBLE,  run_end, noise.freq_min_hz),  F(WIRE_DOUBLE,  run_end, noise.freq_max_hz),
+    F(WIRE_INT64,   run_end, noise.switches),     F(WIRE_INT64,   run_end, noise.minor_faults),
+    F(WIRE_INT64,   run_end, noise.major_faults), F(WIRE_INT64,   run_end, noise.throttles),
+    F(WIRE_INT64,   run_end, noise.heap_bytes),   {0},
 };
 /* clang-format on */
 

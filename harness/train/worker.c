@@ -67,12 +67,23 @@ static bool hear_layer(struct hearing *h, const json_t *json)
     return true;
 }
 
+static bool hear_counter(struct hearing *h, const json_t *json)
+{
+    struct run_counter counter = {0};
+    if (!wire_unpack(wire_counter, json, &counter, &h->err))
+        return false;
+    if (h->sink->counter)
+        h->sink->counter(h->sink->arg, &counter);
+    return true;
+}
+
 static bool hear_end(struct hearing *h, const json_t *json)
 {
     struct run_end end = {0};
     if (!wire_unpack(wire_end, json, &end, &h->err))
         return false;
-    if (!are_metrics(end.metrics) || end.status < RUN_OK || end.status > RUN_INTERRUPTED)
+    if (!are_metrics(end.metrics) || end.status < RUN_OK || end.status > RUN_INTERRUPTED ||
+        end.steady < RUN_STEADY_UNKNOWN || end.steady > RUN_UNSTEADY)
         return err_set(&h->err, "an end with impossible numbers");
     h->end = end;
     h->ended = true;
@@ -83,7 +94,7 @@ static bool hear(void *arg, int type, const json_t *json)
 {
     static bool (*const by_type[FRAME_TYPES])(struct hearing * h, const json_t *json) = {
         [FRAME_PLAN] = hear_plan,   [FRAME_PROGRESS] = hear_progress, [FRAME_EPOCH] = hear_epoch,
-        [FRAME_LAYER] = hear_layer, [FRAME_END] = hear_end,
+        [FRAME_LAYER] = hear_layer, [FRAME_COUNTER] = hear_counter,   [FRAME_END] = hear_end,
     };
     struct hearing *h = arg;
     if (h->ended || !by_type[type])

@@ -50,6 +50,12 @@ static void on_layer(void *arg, const struct run_layer *layer)
     speak(FRAME_LAYER, wire_pack(wire_layer, layer));
 }
 
+static void on_counter(void *arg, const struct run_counter *counter)
+{
+    (void)arg;
+    speak(FRAME_COUNTER, wire_pack(wire_counter, counter));
+}
+
 static void on_end(void *arg, const struct run_end *end)
 {
     (void)arg;
@@ -60,7 +66,8 @@ static void on_end(void *arg, const struct run_end *end)
 
 static int task_run(const json_t *job)
 {
-    static const struct run_sink sink = {on_plan, on_progress, on_epoch, on_layer, on_end, NULL};
+    static const struct run_sink sink = {on_plan,    on_progress, on_epoch, on_layer,
+                                         on_counter, on_end,      NULL};
     struct run_spec spec;
     struct err err = {0};
     if (!wire_unpack(wire_spec, json_object_get(job, "spec"), &spec, &err)) {
