@@ -268,6 +268,7 @@ static void check_profile(void)
 
 static void check_interrupts(void)
 {
+    signal(SIGINT, SIG_DFL); /* a shell's background jobs are born deaf, and workers respect that */
     char *path = test_plugin("good"), *hang = test_plugin("hang");
     struct run_spec spec = spec_of(path);
     spec.epochs = 1000000;
