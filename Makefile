@@ -35,7 +35,7 @@ isa_avx512 := -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-v
 # ---- sources --------------------------------------------------------------
 
 # name.c is compiled once per instruction set; name.<isa>.c replaces it there.
-common_kernels := kernels caches
+common_kernels := kernels caches count
 kernels := $(filter-out $(common_kernels),$(sort $(foreach f,$(wildcard harness/kernels/*.c),\
              $(firstword $(subst ., ,$(notdir $f))))))
 kernel_objects := $(common_kernels:%=$(B)/harness/kernels/%.o) \
@@ -154,7 +154,7 @@ test_plugins := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/bench-%.so,$(wil
 $(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
 	$(link) -shared $^ -lm
 $(addprefix $(B)/tests/,t_plugin t_worker): | $(test_plugins)
-$(addprefix $(B)/tests/,t_golden t_worker): | $(plugins:%=$(B)/plugins/bench-%.so)
+$(addprefix $(B)/tests/,t_golden t_worker t_audit): | $(plugins:%=$(B)/plugins/bench-%.so)
 
 $(B)/tests/b_%: $(B)/tests/b_%.o $(base_objects) $(kernel_objects) $(graph_objects)
 	$(link) $^ -rdynamic -lm -ldl

@@ -103,7 +103,11 @@ static inline void run(nn_value v)
     for (int i = 0; (t = program_tensor(p, TENSOR_PARAM, i)); i++)
         if (t != result)
             fill(t);
+    struct err wrong = {0};
+    program_count(p);
     program_run(p);
+    if (!program_audit(p, &wrong))
+        ok(false, "%s: %s", way->name, wrong.text);
     elements = result->elements;
     y = xcalloc(elements, sizeof *y);
     program_read(p, result, y);

@@ -3,13 +3,11 @@
  * One team of threads enters program_run() and walks the array of steps together:
  * feed, ops, update, assignments. A barrier stands only where data crosses
  * between threads (exec.wait). Nothing here allocates, locks or fails. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "graph/denormal.h"
 #include "graph/exec.h"
 
@@ -26,45 +24,33 @@ static void keep(const struct program *p, const struct crew *crew)
     crew_wait(crew);
 }
 
-static void run_ops(const struct program *p, const struct crew *crew)
+/* Slots of the watch: 0 the feed, then the ops, then the update. A barrier's time belongs to
+ * the slot before it, whose slowest thread the others wait for. */
+static void run_ops(struct program *p, const struct crew *crew)
 {
     for (int i = 0; i < p->count; i++) {
         const struct exec *e = &p->exec[i];
-        if (e->wait)
+        if (e->wait) {
             crew_wait(crew);
-        e->step.op->run(&e->step, crew);
-        if (i == p->output_step && p->keep_output)
-            keep(p, crew);
-    }
-}
-
-/* The same with a barrier and, on thread 0, a look at the clock behind every op. */
-static void time_ops(const struct program *p, const struct crew *crew)
-{
-    int64_t start = clock_ns();
-    for (int i = 0; i < p->count; i++) {
-        const struct exec *e = &p->exec[i];
-        e->step.op->run(&e->step, crew);
-        crew_wait(crew);
-        if (crew->thread == 0) {
-            const int64_t now = clock_ns();
-            p->told[1 + i].ns += now - start;
-            start = now;
+            watch(p, crew, i, true);
         }
+        e->step.op->run(&e->step, crew);
         if (i == p->output_step && p->keep_output)
             keep(p, crew);
+        watch(p, crew, 1 + i, false);
     }
+    crew_wait(crew);
+    watch(p, crew, p->count, true);
 }
 
 static void feed(struct program *p, const struct crew *crew)
 {
-    if (!p->hooks.feed)
-        return;
-    const int64_t start = p->timing ? clock_ns() : 0;
-    p->hooks.feed(p->hooks.arg, crew, p);
-    crew_wait(crew);
-    if (p->timing && crew->thread == 0)
-        p->told[0].ns += clock_ns() - start;
+    if (p->hooks.feed) {
+        p->hooks.feed(p->hooks.arg, crew, p);
+        watch(p, crew, 0, false);
+        crew_wait(crew);
+    }
+    watch(p, crew, 0, true);
 }
 
 /* nn_assign(): param <- value, after everything that reads the old one. */
@@ -90,28 +76,20 @@ static float check_grads(const struct program *p, const struct crew *crew)
 
 static void learn(struct program *p, const struct crew *crew)
 {
-    const int64_t start = p->timing ? clock_ns() : 0;
     const float poison =
         p->hooks.update ? p->hooks.update(p->hooks.arg, crew, p) : check_grads(p, crew);
     assign(p, crew);
     p->poison[crew->thread].value = poison;
-    if (!p->timing)
-        return;
-    crew_wait(crew);
-    if (crew->thread == 0)
-        p->told[1 + p->count].ns += clock_ns() - start;
+    watch(p, crew, 1 + p->count, false);
 }
 
 static void run_thread(void *arg, const struct crew *crew)
 {
     struct program *p = arg;
     const uint64_t mode = denormals_off();
+    watch(p, crew, 0, true); /* until this thread was there */
     feed(p, crew);
-    if (p->timing)
-        time_ops(p, crew);
-    else
-        run_ops(p, crew);
-    crew_wait(crew);
+    run_ops(p, crew);
     if (!p->options.train)
         p->poison[crew->thread].value = 0.0f;
     else if (isfinite(program_loss(p))) /* all threads see the same loss */
@@ -124,7 +102,9 @@ bool program_run(struct program *p)
     for (int t = 0; t < p->options.threads; t++)
         p->poison[t].value = NAN; /* of a step that did not come to its update */
     p->blame[0] = '\0';
+    watch_begin(p);
     crew_run(p->options.threads, run_thread, p);
+    watch_end(p);
     p->state.steps++;
     float poison = 0.0f;
     for (int t = 0; t < p->options.threads; t++)
@@ -205,13 +185,4 @@ const char *program_blame(struct program *p)
         return p->blame;
     snprintf(p->blame, sizeof p->blame, "update: a parameter's step is not finite");
     return p->blame;
-}
-
-/* ----------------------------------------------------------------- measuring */
-
-void program_time_steps(struct program *p, bool on)
-{
-    p->timing = on;
-    for (int i = 0; on && i < p->count + 2; i++)
-        p->told[i].ns = 0;
 }

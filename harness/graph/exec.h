@@ -24,6 +24,23 @@ struct poison {
     _Alignas(64) float value;
 };
 
+/* What a running program notes down, and for whom. */
+enum watching { WATCH_NOTHING, WATCH_TIMES, WATCH_TRACE, WATCH_FLOPS };
+
+/* A stretch of a thread's time; begin 0: none. */
+struct span {
+    int64_t begin, end;
+};
+
+/* One thread's notes. A slot is a line of program_steps(): feed, ops, update. Each has two
+ * parts, [slot][0] working and [slot][1] waiting for the other threads behind it. */
+struct watch {
+    _Alignas(64) int64_t last; /* up to here this thread's time is accounted for; ns */
+    int64_t *ns;               /* [slot][2], of the step that runs */
+    double *flops;             /* [slot], counted by the kernels */
+    struct span *spans;        /* [traced step][slot][2]; NULL without a trace */
+};
+
 enum {
     TENSOR_KINDS = TENSOR_OUTPUT + 1,
     LINE = PLAN_ALIGN / sizeof(float) /* floats of a cache line */
@@ -41,7 +58,12 @@ struct program {
 
     struct exec *exec;
     int count, output_step; /* output_step: the op after which TENSOR_OUTPUT is copied, or -1 */
-    bool timing, keep_output;
+    bool keep_output;
+    int watching;            /* enum watching */
+    struct watch *watch;     /* of each thread */
+    int trace_room;          /* steps that a trace keeps: the last ones */
+    long long traced, timed; /* steps so far */
+    bool counted;            /* watch[].flops hold a step */
     struct program_hooks hooks;
     struct program_step *told; /* feed, exec[0..count), update */
     struct poison *poison;
@@ -58,5 +80,19 @@ void node_mask(const struct node *n, float *memory);
 
 /* explain.c: fills p->told. */
 void program_tell(struct program *p);
+
+/* watch.c. Around a step, by the thread that runs the program: */
+void watch_make(struct program *p);
+void watch_release(struct program *p);
+void watch_begin(struct program *p);
+void watch_end(struct program *p);
+/* Inside, by every thread: what it did since its last note was slot's, or waiting behind it. */
+void watch_note(struct program *p, int thread, int slot, bool waited);
+
+static inline void watch(struct program *p, const struct crew *crew, int slot, bool waited)
+{
+    if (p->watching)
+        watch_note(p, crew->thread, slot, waited);
+}
 
 #endif

@@ -320,6 +320,7 @@ static void make(struct program *p)
     make_steps(p);
     list_tensors(p);
     program_tell(p);
+    watch_make(p);
 }
 
 struct program *program_new(struct nn_graph *g, const struct program_options *o, struct err *err)
@@ -352,6 +353,7 @@ void program_free(struct program *p)
                                     &p->constants,   &p->work,   &p->output};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         block_unmap(blocks[i]);
+    watch_release(p);
     plan_release(&p->plan);
     arena_free(p->arena);
     graph_free(p->g);

@@ -102,12 +102,41 @@ int program_batch(const struct program *p);
 struct program_step { /* one op of the program, in order of execution */
     const char *row, *op, *at, *kernel; /* kernel: "gemm_f32 NT", "conv_f32 lanes" */
     int pass;                    /* 0 forward, 1 backward, 2 update, 3 feed */
-    double macs, flops, bytes;   /* of one step (whole batch), analytic */
+    double macs, flops, bytes;   /* of one step (whole batch), analytic; see program_audit() */
     char shape[48];
-    int64_t ns;                  /* summed since program_time_steps(p, true) */
+    int64_t ns;                  /* summed over the timed steps, mean of the threads; with wait_ns: */
+    int64_t wait_ns;             /* waiting behind it for the slowest thread */
 };
+/* Feed, ops, update: every nanosecond of program_run() belongs to one of them, so that the sum
+ * of ns over all is the time of the timed steps. */
 const struct program_step *program_steps(const struct program *p, int *count);
-void program_time_steps(struct program *p, bool on); /* on: clears, then sums; costs a clock read an op */
+
+/* What the steps to come note down. Timing costs each thread a clock read an op and one a
+ * barrier, and adds no barrier; tracing also keeps the reading. */
+enum program_watch { PROGRAM_PLAIN, PROGRAM_TIMED, PROGRAM_TRACED };
+void program_watch(struct program *p, int what);
+void program_time_steps(struct program *p, bool on); /* PROGRAM_TIMED from zero, or PROGRAM_PLAIN */
+long long program_timed(const struct program *p);    /* steps in program_step.ns */
+void program_forget(struct program *p);              /* the last timed step does not count */
+
+/* Room for a trace of the last `steps` traced steps, before the first of them. */
+void program_trace_room(struct program *p, int steps);
+struct program_event {
+    int64_t begin, end; /* clock_ns() */
+    int step;           /* index of program_steps() */
+    int turn;           /* of the traced steps, from 0 */
+    bool waiting;       /* for other threads, behind that step */
+};
+/* The i-th event of a thread, in order of time; false past the last. */
+bool program_event(const struct program *p, int thread, int i, struct program_event *event);
+
+/* FLOPs a second time: program_count() makes the next program_run() count in its kernels
+ * (kernels/count.h), bit for bit the same step. program_audit() then compares every op's sum with
+ * the analytic program_step.flops and fails with the op's row, name and both numbers when they
+ * differ by more than 1 % (and more than 8 operations). What feed and update compute only the
+ * count can tell: it becomes their program_step.flops. */
+void program_count(struct program *p);
+__attribute__((warn_unused_result)) bool program_audit(struct program *p, struct err *err);
 
 struct program_memory { size_t activations, parameters, gradients, work, inputs; }; /* bytes */
 struct program_memory program_memory(const struct program *p);

@@ -119,6 +119,9 @@ static void start_profile(struct loop *l)
 static void step(struct loop *l, struct sums *sums)
 {
     start_profile(l);
+    const bool first = l->t.steps == 0;
+    if (first)
+        program_count(l->t.program);
     const int64_t before = clock_ns();
     const bool finite = trainer_step(&l->t);
     const int64_t after = clock_ns();
@@ -127,6 +130,11 @@ static void step(struct loop *l, struct sums *sums)
     l->steps_ns += (double)(after - before);
     if (!finite) {
         stop(l, RUN_FAILED, "step %lld: %s", l->t.steps, program_blame(l->t.program));
+        return;
+    }
+    struct err wrong;
+    if (first && !program_audit(l->t.program, &wrong)) {
+        stop(l, RUN_FAILED, "%s", wrong.text);
         return;
     }
     sums->loss += (double)program_loss(p);
@@ -245,7 +253,8 @@ static void check_target(struct loop *l)
 
 static void tell_layers(const struct loop *l)
 {
-    if (!l->sink->layer || l->profiled < 0 || l->t.steps <= l->profiled)
+    const double timed = (double)program_timed(l->t.program);
+    if (!l->sink->layer || timed == 0)
         return;
     int n;
     const struct program_step *s = program_steps(l->t.program, &n);
@@ -255,7 +264,7 @@ static void tell_layers(const struct loop *l)
             .macs = s[i].macs,
             .flops = s[i].flops,
             .bytes = s[i].bytes,
-            .ns = (double)s[i].ns / (double)(l->t.steps - l->profiled),
+            .ns = (double)s[i].ns / timed,
         };
         snprintf(out.row, sizeof out.row, "%s", s[i].row ? s[i].row : "");
         snprintf(out.op, sizeof out.op, "%s", s[i].op ? s[i].op : "");

@@ -32,6 +32,7 @@ static void mean_of_rows(const struct step *s, const struct crew *crew, size_t r
     for (size_t i = 0; i < rows; i++)
         sum += (double)row[i];
     const size_t n = labelled(s->in[1], rows);
+    kn_flops += (double)rows + 1.0;
     *(float *)s->out = n ? (float)(factor * sum / (double)n) : 0.0f;
 }
 
@@ -84,15 +85,20 @@ static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUT
         dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, NO_ATTR, x, label, dy);
 }
 
-/* Maximum, difference, exponential, sum. */
+/* The sum over the rows, the factor and the quotient. */
+static double mean_flops(const struct nn_shape *x) { return (double)shape_rows(x) + 1.0; }
+
+/* A row: maximum, difference, exponential, sum; the logarithm and two differences. */
 static double flops(const struct nn_graph *g, const struct node *n)
 {
-    return 4.0 * (double)shape_elements(&input_of(g, n, 0)->shape);
+    const struct nn_shape *x = &input_of(g, n, 0)->shape;
+    return 4.0 * (double)shape_elements(x) + 2.0 * (double)shape_rows(x) + mean_flops(x);
 }
 
+/* The softmax, scaled; and 1 less at the label. */
 static double flops_grad(const struct nn_graph *g, const struct node *n)
 {
-    return (void)g, 6.0 * (double)shape_elements(&n->shape);
+    return (void)g, 5.0 * (double)shape_elements(&n->shape) + (double)shape_rows(&n->shape);
 }
 
 nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at)
@@ -139,7 +145,8 @@ static void run_accuracy(const struct step *s, const struct crew *crew)
 
 static double flops_accuracy(const struct nn_graph *g, const struct node *n)
 {
-    return (double)shape_elements(&input_of(g, n, 0)->shape);
+    const struct nn_shape *x = &input_of(g, n, 0)->shape;
+    return (double)shape_elements(x) + mean_flops(x);
 }
 
 nn_value nn_accuracy_(nn_value scores, nn_value label, const char *at)

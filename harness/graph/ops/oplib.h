@@ -6,15 +6,15 @@
  * the crew and takes its share; the executor waits between steps, so run() waits
  * only where one thread reads what another has written.
  *
- * How work is counted, here and nowhere else: an addition, a multiplication, a
- * comparison, a division, a square root, an exponential or a hyperbolic tangent is
- * one FLOP each, a multiply-add two; copying, transposing and drawing random
- * numbers are none. MACs are the multiply-adds of convolutions, linear layers and
+ * flops() is a formula of the shapes, by the convention of kernels/count.h; the audit
+ * at the start of every training run (program_audit()) holds it against what the
+ * kernels count. What run() computes without a kernel it adds to kn_flops. MACs are the multiply-adds of convolutions, linear layers and
  * matrix products, and only over the wires that a connection table leaves. */
 #ifndef OPLIB_H
 #define OPLIB_H
 
 #include "graph/graph.h"
+#include "kernels/count.h"
 
 /* ---------------------------------------------------------------- building */
 

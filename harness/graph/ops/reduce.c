@@ -49,6 +49,7 @@ static void sum_anyhow(const struct step *s, const struct crew *crew)
             total += x[shape_stored_at(whole, (o / a.inner * a.n + k) * a.inner + o % a.inner)];
         y[shape_stored_at(sum, o)] = s->node->attr.a * total;
     }
+    kn_flops += (double)(r.to - r.from) * (double)a.n;
 }
 
 static void run_sum(const struct step *s, const struct crew *crew)
@@ -69,6 +70,7 @@ static void run_sum(const struct step *s, const struct crew *crew)
         const float *block = x + o * a.n * a.inner;
         if (a.inner == 1) {
             y[o] = factor * kn->sum_f32(a.n, block);
+            kn_flops += 1.0;
         } else {
             kn->sum_channel_f32(a.n, a.inner, 1, block, y + o * a.inner);
             kn->scale_f32(a.inner, factor, y + o * a.inner, y + o * a.inner);
@@ -95,6 +97,7 @@ static void expand_anyhow(const struct step *s, const struct crew *crew)
         const size_t o = e / (a.n * a.inner) * a.inner + e % a.inner;
         y[shape_stored_at(whole, e)] = s->node->attr.a * x[shape_stored_at(sum, o)];
     }
+    kn_flops += (double)(r.to - r.from);
 }
 
 static void run_expand(const struct step *s, const struct crew *crew)
@@ -110,10 +113,12 @@ static void run_expand(const struct step *s, const struct crew *crew)
     const size_t run = a.inner == 1 ? a.n : a.inner; /* one number n times, or a row of them */
     for (size_t i = r.from, n; i < r.to; i += n) {
         n = least(run - i % run, r.to - i);
-        if (a.inner == 1)
+        if (a.inner == 1) {
             kn->fill_f32(n, factor * x[i / run], y + i);
-        else
+            kn_flops += i % run == 0 ? 1.0 : 0.0;
+        } else {
             kn->scale_f32(n, factor, x + i / (a.n * a.inner) * a.inner + i % run, y + i);
+        }
     }
 }
 
@@ -155,6 +160,15 @@ static double flops_of_input(const struct nn_graph *g, const struct node *n)
     return (double)shape_elements(&input_of(g, n, 0)->shape);
 }
 
+/* One number n times needs one product. */
+static double flops_expand(const struct nn_graph *g, const struct node *n)
+{
+    struct around a;
+    const struct nn_shape *x = &input_of(g, n, 0)->shape;
+    const bool once = loops_hold(&n->shape, x, n->attr.axis, &a) && a.inner == 1;
+    return (double)shape_elements(once ? x : &n->shape);
+}
+
 /* ------------------------------------------------------------ construction */
 
 static nn_value sum_over(nn_value x, int axis, bool mean, const char *op, const char *at)
@@ -193,6 +207,7 @@ const struct op op_sum = {
 const struct op op_expand = {
     .name = "expand",
     .grad = grad_expand,
+    .flops = flops_expand,
     .run = run_expand,
 };
 

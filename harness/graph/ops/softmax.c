@@ -41,7 +41,7 @@ static double flops(const struct nn_graph *g, const struct node *n)
 
 static double flops_grad(const struct nn_graph *g, const struct node *n)
 {
-    return (void)g, 4.0 * (double)shape_elements(&n->shape);
+    return (void)g, 4.0 * (double)shape_elements(&n->shape) - (double)shape_rows(&n->shape);
 }
 
 nn_value nn_softmax_(nn_value x, const char *at)

@@ -33,6 +33,7 @@ static void run_grad(const struct step *s, const struct crew *crew)
         float sum = 0.0f;
         for (size_t j = 0; j < J; j++)
             sum += row[j * across];
+        kn_flops += 2.0 * (double)J; /* that sum, doubled, and the factors below */
         kn->scale_f32(F, 2.0f * sum, p + i * F, dp + i * F);
         for (size_t j = 0; j < J; j++)
             kn->axpy_f32(F, -2.0f * row[j * across], q + j * F, dp + i * F);
@@ -52,7 +53,7 @@ static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUT
 static double flops(const struct nn_graph *g, const struct node *n)
 {
     const double F = (double)shape_last(&input_of(g, n, 0)->shape);
-    return 3.0 * F * (double)shape_elements(&n->shape);
+    return (3.0 * F - 1.0) * (double)shape_elements(&n->shape);
 }
 
 static double flops_grad(const struct nn_graph *g, const struct node *n)

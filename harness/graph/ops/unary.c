@@ -15,8 +15,8 @@
     F(log,          X,                  1,  1)                       \
     F(sigmoid,      Y,                  4,  3)                       \
     F(relu,         Y,                  1,  1)                       \
-    F(gelu,         X,                  5,  9)                       \
-    F(gelu_tanh,    X,                  9, 17)
+    F(gelu,         X,                  5, 11)                       \
+    F(gelu_tanh,    X,                  9, 18)
 /* clang-format on */
 
 enum saved { X, Y };

@@ -1,0 +1,88 @@
+/* count.c — see count.h. */
+#include "kernels/count.h"
+
+#include <stddef.h>
+
+#include "kernels/kernels.h"
+
+_Thread_local double kn_flops;
+
+static const struct kn_table *real; /* the table in use while its copy counts */
+
+/* ------------------------------------------------------------------ the costs */
+
+#define D(x) ((double)(x))
+
+/* Of activations and their gradients, an element: outer tanh(inner v); y (1 - y) dy, … */
+enum { relu = 1, relu_grad = 1, tanh_ = 3, tanh_grad = 4, sigmoid = 4, sigmoid_grad = 3 };
+
+static double sum(double n) { return n > 0 ? n - 1 : 0; }
+static double dot(double n) { return n + sum(n); }
+
+/* Comparisons, or additions and a product, of a pooling window, for all channels. */
+static double taps(const struct kn_pool *p) { return D(p->kernel_h) * D(p->kernel_w) * D(p->C); }
+
+static double once(const struct crew *crew, double flops)
+{
+    return crew->thread == 0 ? flops : 0.0;
+}
+
+static double products(const struct kn_gemm *g) { return g->batch ? g->batch : 1; }
+
+/* An element of the result. */
+static double epilogue(const struct kn_epilogue *e)
+{
+    static const double act[] = {
+        [KN_ACT_RELU] = relu, [KN_ACT_TANH] = tanh_, [KN_ACT_SIGMOID] = sigmoid};
+    static const double grad[] = {
+        [KN_ACT_RELU] = relu_grad, [KN_ACT_TANH] = tanh_grad, [KN_ACT_SIGMOID] = sigmoid_grad};
+    if (!e)
+        return 0.0;
+    return e->accumulate + (e->bias != NULL) + (e->residual != NULL) + act[e->act] + grad[e->grad];
+}
+
+/* Multiply-adds of a convolution or either of its gradients. */
+static double wires(const struct kn_conv *c)
+{
+    const int all = c->O * c->C;
+    int connected = c->mask ? 0 : all;
+    for (int i = 0; c->mask && i < all; i++)
+        connected += c->mask[i] != 0;
+    return D(c->N) * D(c->OH) * D(c->OW) * D(c->KH) * D(c->KW) * D(connected);
+}
+
+/* ------------------------------------------------------------------ the table */
+
+/* Macros like N_X_Y hold parameters and arguments; one more expansion takes them apart. */
+#define COST(...) COST_(__VA_ARGS__)
+#define COST_(type, name, parameters, arguments, flops) \
+    static type count_##name parameters                 \
+    {                                                   \
+        kn_flops += (flops);                            \
+        CALL_##type(real->name arguments);              \
+    }
+#define CALL_void(call)   call
+#define CALL_float(call)  return call
+#define CALL_double(call) return call
+#define CALL_size_t(call) return call
+#include "kernels/costs.def"
+#undef COST
+
+void kn_count(bool on)
+{
+    static struct kn_table counting = {
+#define KERNEL(type, name, parameters) .name = count_##name,
+#include "kernels/kernels.def"
+#undef KERNEL
+    };
+    if (on == (kn == &counting))
+        return;
+    if (!on) {
+        kn = real;
+        return;
+    }
+    real = kn;
+    counting.isa = kn->isa;
+    counting.lanes = kn->lanes;
+    kn = &counting;
+}
