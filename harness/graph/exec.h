@@ -60,6 +60,7 @@ struct program {
     int count, output_step; /* output_step: the op after which TENSOR_OUTPUT is copied, or -1 */
     bool keep_output;
     int watching;            /* enum watching */
+    int after_count;         /* the same, when the counted step is over */
     struct watch *watch;     /* of each thread */
     int trace_room;          /* steps that a trace keeps: the last ones */
     long long traced, timed; /* steps so far */
