@@ -18,6 +18,7 @@ enum frame_type {
     FRAME_EPOCH,
     FRAME_LAYER,
     FRAME_COUNTER,
+    FRAME_PROFILE,
     FRAME_END,
     FRAME_REPORT, /* a document: plugin_describe(), plugin_check() */
     FRAME_TYPES,

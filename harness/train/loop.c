@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "train/dump.h"
+#include "train/profile.h"
 #include "train/steady.h"
 #include "train/trainer.h"
 
@@ -251,30 +252,6 @@ static void check_target(struct loop *l)
 
 /* --------------------------------------------------------------------- the end */
 
-static void tell_layers(const struct loop *l)
-{
-    const double timed = (double)program_timed(l->t.program);
-    if (!l->sink->layer || timed == 0)
-        return;
-    int n;
-    const struct program_step *s = program_steps(l->t.program, &n);
-    for (int i = 0; i < n; i++) {
-        struct run_layer out = {
-            .pass = s[i].pass,
-            .macs = s[i].macs,
-            .flops = s[i].flops,
-            .bytes = s[i].bytes,
-            .ns = (double)s[i].ns / timed,
-        };
-        snprintf(out.row, sizeof out.row, "%s", s[i].row ? s[i].row : "");
-        snprintf(out.op, sizeof out.op, "%s", s[i].op ? s[i].op : "");
-        snprintf(out.shape, sizeof out.shape, "%s", s[i].shape);
-        snprintf(out.kernel, sizeof out.kernel, "%s", s[i].kernel ? s[i].kernel : "");
-        snprintf(out.at, sizeof out.at, "%s", s[i].at ? s[i].at : "");
-        l->sink->layer(l->sink->arg, &out);
-    }
-}
-
 static void sum_up(struct loop *l)
 {
     struct run_end *e = &l->end;
@@ -304,7 +281,7 @@ static void train(struct loop *l, void (*say)(const char *what))
         check_target(l);
     }
     sum_up(l);
-    tell_layers(l);
+    profile_tell_layers(l->t.program, l->sink);
 }
 
 /* A refused plugin is not a failed run; both remember what the command line would exit with. */
@@ -339,6 +316,8 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
             sink->plan(sink->arg, &l.t.plan);
         if (spec->dump)
             fine = dump_step(&l.t, spec->dump, &err);
+        else if (spec->profile_s > 0)
+            fine = profile_run(&l.t, spec, sink, say, &l.end, &err);
         else if (!spec->dry_run)
             train(&l, say);
         trainer_close(&l.t);

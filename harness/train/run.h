@@ -34,6 +34,10 @@ struct run_spec {
     long long max_steps; /* stop after so many steps */
     int64_t seed;        /* >= 0 */
     bool profile;        /* per-op times */
+    double profile_s;    /* > 0: `bench profile`, instead of training: measure for so long … */
+    long long profile_steps; /* … or, if > 0, time so many steps */
+    const char *trace;       /* NULL, or the file for a Chrome trace of its last steps */
+    bool explain;            /* program_explain() comes with run_profile */
     bool no_fuse, no_lanes;
     bool dry_run; /* build, plan, report run_plan, end */
 };
@@ -84,7 +88,20 @@ struct run_epoch {
 struct run_layer {
     char row[RUN_NAME], op[RUN_NAME], shape[RUN_NAME], kernel[RUN_NAME], at[128];
     int pass;                      /* 0 forward, 1 backward, 2 update, 3 feed */
-    double macs, flops, bytes, ns; /* of one step; ns: mean */
+    double macs, flops, bytes, ns; /* of one step; ns: mean, with wait_ns: */
+    double wait_ns; /* of it, waiting for the slowest thread; not in the database: NAN from there */
+};
+
+/* How a profile was measured, and against which ceilings: with run_spec.profile_s. Plain, timed
+ * and traced stretches of steps alternate; their medians differ by what looking costs. */
+struct run_profile {
+    double plain_ms, timed_ms, traced_ms; /* median step; NAN: there was none */
+    double timed_cost,
+        traced_cost;           /* how much slower than the plain stretch beside it: 0.01 is 1 % */
+    double mean_ms;            /* of the steps that run_layer.ns is the mean of */
+    long long steps, left_out; /* those; timed but disturbed, so left out */
+    struct run_metric roof[RUN_METRICS]; /* measured on the run's threads: perf/roofs.h */
+    const char *explain;                 /* NULL; borrowed for the call */
 };
 
 /* One event counted in one region, or why it was not. Energy comes this way too. */
@@ -132,14 +149,15 @@ struct run_end {
     char unsteady[RUN_WHY];  /* why not RUN_STEADY; "" */
 };
 
-/* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, end; always one
- * end, whatever happened, also when the worker never spoke. Any may be NULL. */
+/* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, profile?, end;
+ * always one end, whatever happened, also when the worker never spoke. Any may be NULL. */
 struct run_sink {
     void (*plan)(void *arg, const struct run_plan *plan);
     void (*progress)(void *arg, const struct run_progress *progress);
     void (*epoch)(void *arg, const struct run_epoch *epoch);
     void (*layer)(void *arg, const struct run_layer *layer);
     void (*counter)(void *arg, const struct run_counter *counter);
+    void (*profile)(void *arg, const struct run_profile *profile);
     void (*end)(void *arg, const struct run_end *end);
     void *arg;
 };

@@ -29,6 +29,8 @@ const struct wire_field wire_spec[] = {
     F(WIRE_INT64,  run_spec, seed),        F(WIRE_BOOL,   run_spec, profile),
     F(WIRE_BOOL,   run_spec, no_fuse),     F(WIRE_BOOL,   run_spec, no_lanes),
     F(WIRE_BOOL,   run_spec, dry_run),     F(WIRE_STRING, run_spec, counters),
+    F(WIRE_DOUBLE, run_spec, profile_s),   F(WIRE_INT64,  run_spec, profile_steps),
+    F(WIRE_STRING, run_spec, trace),       F(WIRE_BOOL,   run_spec, explain),
     {0},
 };
 const struct wire_field wire_plan[] = {
@@ -69,6 +71,15 @@ const struct wire_field wire_layer[] = {
     F(WIRE_TEXT,   run_layer, at),     F(WIRE_INT,    run_layer, pass),
     F(WIRE_DOUBLE, run_layer, macs),   F(WIRE_DOUBLE, run_layer, flops),
     F(WIRE_DOUBLE, run_layer, bytes),  F(WIRE_DOUBLE, run_layer, ns),
+    F(WIRE_DOUBLE, run_layer, wait_ns),
+    {0},
+};
+const struct wire_field wire_profile[] = {
+    F(WIRE_DOUBLE,  run_profile, plain_ms),    F(WIRE_DOUBLE, run_profile, timed_ms),
+    F(WIRE_DOUBLE,  run_profile, traced_ms),   F(WIRE_DOUBLE, run_profile, timed_cost),
+    F(WIRE_DOUBLE,  run_profile, traced_cost), F(WIRE_DOUBLE, run_profile, mean_ms),
+    F(WIRE_INT64,   run_profile, steps),       F(WIRE_INT64,  run_profile, left_out),
+    F(WIRE_METRICS, run_profile, roof),        F(WIRE_STRING, run_profile, explain),
     {0},
 };
 const struct wire_field wire_counter[] = {

@@ -30,7 +30,7 @@ struct wire_field {
 };
 
 extern const struct wire_field wire_spec[], wire_plan[], wire_progress[], wire_epoch[],
-    wire_layer[], wire_counter[], wire_end[];
+    wire_layer[], wire_profile[], wire_counter[], wire_end[];
 
 /* A new reference. */
 json_t *wire_pack(const struct wire_field *fields, const void *object);

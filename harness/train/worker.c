@@ -77,6 +77,16 @@ static bool hear_counter(struct hearing *h, const json_t *json)
     return true;
 }
 
+static bool hear_profile(struct hearing *h, const json_t *json)
+{
+    struct run_profile profile = {0};
+    if (!wire_unpack(wire_profile, json, &profile, &h->err))
+        return false;
+    if (h->sink->profile)
+        h->sink->profile(h->sink->arg, &profile);
+    return true;
+}
+
 static bool hear_end(struct hearing *h, const json_t *json)
 {
     struct run_end end = {0};
@@ -93,8 +103,10 @@ static bool hear_end(struct hearing *h, const json_t *json)
 static bool hear(void *arg, int type, const json_t *json)
 {
     static bool (*const by_type[FRAME_TYPES])(struct hearing * h, const json_t *json) = {
-        [FRAME_PLAN] = hear_plan,   [FRAME_PROGRESS] = hear_progress, [FRAME_EPOCH] = hear_epoch,
-        [FRAME_LAYER] = hear_layer, [FRAME_COUNTER] = hear_counter,   [FRAME_END] = hear_end,
+        [FRAME_PLAN] = hear_plan,       [FRAME_PROGRESS] = hear_progress,
+        [FRAME_EPOCH] = hear_epoch,     [FRAME_LAYER] = hear_layer,
+        [FRAME_COUNTER] = hear_counter, [FRAME_END] = hear_end,
+        [FRAME_PROFILE] = hear_profile,
     };
     struct hearing *h = arg;
     if (h->ended || !by_type[type])

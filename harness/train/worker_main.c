@@ -56,6 +56,12 @@ static void on_counter(void *arg, const struct run_counter *counter)
     speak(FRAME_COUNTER, wire_pack(wire_counter, counter));
 }
 
+static void on_profile(void *arg, const struct run_profile *profile)
+{
+    (void)arg;
+    speak(FRAME_PROFILE, wire_pack(wire_profile, profile));
+}
+
 static void on_end(void *arg, const struct run_end *end)
 {
     (void)arg;
@@ -66,8 +72,13 @@ static void on_end(void *arg, const struct run_end *end)
 
 static int task_run(const json_t *job)
 {
-    static const struct run_sink sink = {on_plan,    on_progress, on_epoch, on_layer,
-                                         on_counter, on_end,      NULL};
+    static const struct run_sink sink = {.plan = on_plan,
+                                         .progress = on_progress,
+                                         .epoch = on_epoch,
+                                         .layer = on_layer,
+                                         .counter = on_counter,
+                                         .profile = on_profile,
+                                         .end = on_end};
     struct run_spec spec;
     struct err err = {0};
     if (!wire_unpack(wire_spec, json_object_get(job, "spec"), &spec, &err)) {

@@ -1,0 +1,296 @@
+/* profile.c — see profile.h. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "train/profile.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kernels/kernels.h"
+#include "perf/roofs.h"
+#include "stats/order.h"
+#include "train/loop.h"
+#include "train/steady.h"
+#include "train/trace.h"
+
+enum { WARM_LEAST = 10, WARM_MOST = 50, STRETCH_MOST = 64, KINDS = PROGRAM_TRACED + 1 };
+static const double warm_ns = 3e8, stretch_ns = 2e7, progress_ns = 2e8, disturbed = 1.25;
+
+/* Step times of one kind, in ns. */
+struct times {
+    double *ns;
+    size_t n, room;
+};
+
+struct profile {
+    struct trainer *t;
+    const struct run_spec *spec;
+    const struct run_sink *sink;
+    struct run_end *end;
+    struct times all[KINDS];
+    struct times cost[KINDS]; /* of each round: its median over that of its plain steps */
+    double limit;             /* a timed step beyond is disturbed; ns */
+    long long left_out;
+    double kept_ns; /* of the timed steps that count */
+    int epoch;
+    int64_t began, told;
+    bool stop;
+};
+
+static void add(struct times *t, double ns)
+{
+    if (t->n == t->room) {
+        t->room = t->room ? 2 * t->room : 256;
+        t->ns = xrealloc(t->ns, t->room * sizeof *t->ns);
+    }
+    t->ns[t->n++] = ns;
+}
+
+static double median(const double *ns, size_t n) { return steady_of(ns, n).median; }
+
+/* --------------------------------------------------------------------- one step */
+
+static void stop(struct profile *f, int status, const char *reason)
+{
+    f->end->status = status;
+    snprintf(f->end->reason, sizeof f->end->reason, "%.*s", RUN_TEXT - 1, reason);
+    f->stop = true;
+}
+
+static void tell_progress(struct profile *f, int64_t now)
+{
+    const struct trainer *t = f->t;
+    const struct run_progress p = {.epoch = f->epoch,
+                                   .step = t->steps,
+                                   .loss = (double)program_loss(t->program),
+                                   .accuracy = NAN,
+                                   .samples_per_s = NAN,
+                                   .eta_s = NAN};
+    f->told = now;
+    if (f->sink->progress)
+        f->sink->progress(f->sink->arg, &p);
+}
+
+/* The next batch, of the next epoch when this one has none left. */
+static void feed_on(struct profile *f)
+{
+    struct trainer *t = f->t;
+    if (!feed_next(&t->feed, t->plan.batch))
+        feed_start(&t->feed, ++f->epoch);
+    if (t->steps >= t->steps_all)
+        stop(f, RUN_OK, "all steps of the recipe");
+}
+
+/* Its time; NAN when it failed. */
+static double step(struct profile *f)
+{
+    struct trainer *t = f->t;
+    struct err wrong;
+    const bool first = t->steps == 0;
+    if (first)
+        program_count(t->program);
+    const int64_t before = clock_ns();
+    const bool finite = trainer_step(t);
+    const int64_t after = clock_ns();
+    if (!finite)
+        stop(f, RUN_FAILED, program_blame(t->program));
+    else if (first && !program_audit(t->program, &wrong))
+        stop(f, RUN_FAILED, wrong.text);
+    else if (loop_stop)
+        stop(f, RUN_INTERRUPTED, "interrupted");
+    if (f->stop)
+        return NAN;
+    feed_on(f);
+    if ((double)(after - f->told) >= progress_ns)
+        tell_progress(f, after);
+    return (double)(after - before);
+}
+
+/* ---------------------------------------------------------------------- stretches */
+
+static void keep(struct profile *f, int kind, double ns)
+{
+    add(&f->all[kind], ns);
+    if (kind != PROGRAM_TIMED)
+        return;
+    if (ns <= f->limit) {
+        f->kept_ns += ns;
+        return;
+    }
+    program_forget(f->t->program);
+    f->left_out++;
+}
+
+/* Median of `steps` steps of a kind; NAN when the run has stopped. */
+static double stretch(struct profile *f, int kind, int steps)
+{
+    const size_t first = f->all[kind].n;
+    program_watch(f->t->program, kind);
+    for (int i = 0; i < steps && !f->stop; i++) {
+        const double ns = step(f);
+        if (isfinite(ns))
+            keep(f, kind, ns);
+    }
+    program_watch(f->t->program, PROGRAM_PLAIN);
+    return median(f->all[kind].ns + first, f->all[kind].n - first);
+}
+
+/* One stretch of each kind; every other round backwards, so that no kind always comes after the
+ * same other. */
+static void round_of(struct profile *f, int kinds, int steps, bool backwards)
+{
+    double middle[KINDS];
+    for (int i = 0; i < kinds; i++) {
+        const int kind = backwards ? kinds - 1 - i : i;
+        middle[kind] = stretch(f, kind, steps);
+        if (kind == PROGRAM_PLAIN && isfinite(middle[kind]))
+            f->limit = disturbed * middle[kind];
+    }
+    for (int kind = PROGRAM_TIMED; kind < kinds && !f->stop; kind++)
+        add(&f->cost[kind], middle[kind] / middle[PROGRAM_PLAIN] - 1.0);
+}
+
+/* The length of a stretch. */
+static int warm_up(struct profile *f)
+{
+    struct times warm = {0};
+    const int64_t before = clock_ns();
+    for (int i = 0; i < WARM_MOST && !f->stop; i++) {
+        const double ns = step(f);
+        if (isfinite(ns))
+            add(&warm, ns);
+        if (i + 1 >= WARM_LEAST && (double)(clock_ns() - before) > warm_ns)
+            break;
+    }
+    const size_t skip = warm.n / 2;
+    const double ns = median(warm.ns + skip, warm.n - skip);
+    free(warm.ns);
+    f->limit = disturbed * ns;
+    const double steps = isfinite(ns) ? stretch_ns / ns : 1.0;
+    return steps < 1.0 ? 1 : steps > STRETCH_MOST ? STRETCH_MOST : (int)steps;
+}
+
+static bool enough(const struct profile *f, int64_t since)
+{
+    if (f->spec->profile_steps > 0)
+        return program_timed(f->t->program) >= f->spec->profile_steps;
+    return (double)(clock_ns() - since) >= f->spec->profile_s * 1e9;
+}
+
+static void measure(struct profile *f)
+{
+    const int kinds = f->spec->trace ? KINDS : PROGRAM_TRACED;
+    if (f->spec->trace)
+        program_trace_room(f->t->program, PROFILE_TRACE);
+    feed_start(&f->t->feed, 0);
+    int steps = warm_up(f);
+    if (f->spec->profile_steps > 0 && steps > f->spec->profile_steps)
+        steps = (int)f->spec->profile_steps;
+    program_time_steps(f->t->program, true);
+    const int64_t since = clock_ns();
+    for (int i = 0; !f->stop; i++) {
+        round_of(f, kinds, steps, i % 2);
+        if (enough(f, since))
+            break;
+    }
+}
+
+/* ------------------------------------------------------------------------ telling */
+
+static void add_roof(struct run_profile *out, const char *name, const char *more, double value)
+{
+    for (int i = 0; i < RUN_METRICS; i++)
+        if (!out->roof[i].name[0]) {
+            snprintf(out->roof[i].name, sizeof out->roof[i].name, "%s%s", name, more);
+            out->roof[i].value = value;
+            return;
+        }
+}
+
+/* Arithmetic of every instruction set that runs here, and the bandwidths. */
+static void measure_roofs(struct run_profile *out, int threads)
+{
+    static const char *const names[] = {"read_l1", "read_l2", "read_l3", "read_dram"};
+    struct roofs r;
+    roofs_measure(&r, threads);
+    add_roof(out, "peak_flops", "", r.flops);
+    for (int level = 0; level < ROOF_LEVELS; level++)
+        add_roof(out, names[level], "", r.read[level]);
+    for (int i = 0; kn_tables[i]; i++)
+        if (kn_tables[i] != kn && kn_runs_here(kn_tables[i]))
+            add_roof(out, "peak_flops_", kn_tables[i]->isa,
+                     roofs_flops_of(kn_tables[i]->isa, threads));
+}
+
+void profile_tell_layers(const struct program *p, const struct run_sink *sink)
+{
+    int n;
+    const struct program_step *s = program_steps(p, &n);
+    const double timed = (double)program_timed(p);
+    for (int i = 0; sink->layer && timed > 0 && i < n; i++) {
+        struct run_layer out = {
+            .pass = s[i].pass,
+            .macs = s[i].macs,
+            .flops = s[i].flops,
+            .bytes = s[i].bytes,
+            .ns = (double)s[i].ns / timed,
+            .wait_ns = (double)s[i].wait_ns / timed,
+        };
+        snprintf(out.row, sizeof out.row, "%s", s[i].row ? s[i].row : "");
+        snprintf(out.op, sizeof out.op, "%s", s[i].op ? s[i].op : "");
+        snprintf(out.shape, sizeof out.shape, "%s", s[i].shape);
+        snprintf(out.kernel, sizeof out.kernel, "%s", s[i].kernel ? s[i].kernel : "");
+        snprintf(out.at, sizeof out.at, "%s", s[i].at ? s[i].at : "");
+        sink->layer(sink->arg, &out);
+    }
+}
+
+static void sum_up(struct profile *f, struct run_profile *out)
+{
+    const struct times *plain = &f->all[PROGRAM_PLAIN];
+    const struct steady s = steady_of(plain->ns, plain->n);
+    const long long timed = program_timed(f->t->program);
+    out->plain_ms = s.median * 1e-6;
+    out->timed_ms = median(f->all[PROGRAM_TIMED].ns, f->all[PROGRAM_TIMED].n) * 1e-6;
+    out->traced_ms = median(f->all[PROGRAM_TRACED].ns, f->all[PROGRAM_TRACED].n) * 1e-6;
+    out->timed_cost = median(f->cost[PROGRAM_TIMED].ns, f->cost[PROGRAM_TIMED].n);
+    out->traced_cost = median(f->cost[PROGRAM_TRACED].ns, f->cost[PROGRAM_TRACED].n);
+    out->mean_ms = timed > 0 ? f->kept_ns / (double)timed * 1e-6 : (double)NAN;
+    out->steps = timed;
+    out->left_out = f->left_out;
+    f->end->steps = f->t->steps;
+    f->end->step_ms_median = s.median * 1e-6;
+    f->end->step_ms_mad = s.mad * 1e-6;
+    f->end->step_ms_min = s.min * 1e-6;
+    f->end->samples_per_s = (double)f->t->plan.batch / (s.median * 1e-9);
+    f->end->time_s = (double)(clock_ns() - f->began) * 1e-9;
+    f->end->steady = steady_judge(plain->ns, plain->n, f->end->unsteady);
+}
+
+bool profile_run(struct trainer *t, const struct run_spec *spec, const struct run_sink *sink,
+                 void (*say)(const char *what), struct run_end *end, struct err *err)
+{
+    struct profile f = {.t = t, .spec = spec, .sink = sink, .end = end};
+    struct run_profile out = {0};
+    if (say)
+        say("measuring the roofs");
+    measure_roofs(&out, t->plan.threads);
+    if (say)
+        say("profiling");
+    f.began = f.told = clock_ns();
+    measure(&f);
+    sum_up(&f, &out);
+    char *const explain = spec->explain ? program_explain(t->program) : NULL;
+    out.explain = explain;
+    profile_tell_layers(t->program, sink);
+    if (sink->profile)
+        sink->profile(sink->arg, &out);
+    free(explain);
+    for (int kind = 0; kind < KINDS; kind++) {
+        free(f.all[kind].ns);
+        free(f.cost[kind].ns);
+    }
+    return !spec->trace || end->status != RUN_OK || trace_write(spec->trace, t, err);
+}
