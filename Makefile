@@ -52,6 +52,11 @@ kernel_tests := $(filter t_kernels t_math t_pool t_random t_gemm t_conv,$(tests)
 
 host_libs := -lsqlite3 -ljansson -lz -lm -ldl
 
+# PAPI counts more events than the kernel names: its header suffices, the library is looked for
+# at run time. PAPI= builds without.
+PAPI ?= $(shell printf '\043include <papi.h>\n' | $(CC) $(CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+$(B)/harness/perf/counters_papi.o: private cflags += $(if $(PAPI),-DHAVE_PAPI)
+
 # ---- products -------------------------------------------------------------
 
 all: $(B)/bench $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter release,$(CONFIG)),bench)
@@ -98,7 +103,8 @@ $(B)/%.o: %.c $(B)/flags
 # Rewritten only when the flags differ, so that a change of flags rebuilds.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@echo '$(CC) $(cflags) $(LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(cflags) $(LDFLAGS)' >$@
+	@printf '%s\n' '$(CC) $(cflags)' '$(LDFLAGS) $(config_$(CONFIG)) $(host_libs)' 'PAPI=$(PAPI)' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # ---- first run ------------------------------------------------------------
 
@@ -137,7 +143,7 @@ $(B)/harness/perf/build.o: $(B)/build_info.h
 $(B)/harness/perf/build.o: private cflags += -I$(B)
 
 # Text that .incbin puts into the program.
-$(B)/harness/store/migrations.o: harness/store/schema.sql
+$(B)/harness/store/migrations.o: $(wildcard harness/store/*.sql)
 $(B)/harness/report/assets.o: $(wildcard reports/*.gp reports/*.css)
 
 # ---- tests ----------------------------------------------------------------

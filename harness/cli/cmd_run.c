@@ -10,6 +10,7 @@
 #include "cli/run_json.h"
 #include "cli/run_show.h"
 #include "kernels/kernels.h"
+#include "perf/counters.h"
 #include "report/table.h"
 #include "store/store.h"
 #include "train/plugin_find.h"
@@ -43,6 +44,7 @@ static const struct option options[] = {
     {"max-steps", 0, OPT_LONG, &asked.max_steps, "N", "stop after so many steps", 1, 1e15},
     {"init", 0, OPT_STRING, &asked.init, "FILE", "initial parameters from a safetensors file", 0, 0},
     {"profile", 0, OPT_FLAG, &asked.profile, NULL, "time every op and record it", 0, 0},
+    {"counters", 0, OPT_STRING, &asked.counters, "LIST", "count events: cycles,l2-misses,…; `list` tells what can be", 0, 0},
     {"no-fuse", 0, OPT_FLAG, &asked.no_fuse, NULL, "one kernel an op", 0, 0},
     {"no-lanes", 0, OPT_FLAG, &asked.no_lanes, NULL, "channels-last only (ARCHITECTURE.md)", 0, 0},
     {"dry-run", 0, OPT_FLAG, &asked.dry_run, NULL, "build and plan, train nothing, record nothing", 0, 0},
@@ -58,6 +60,7 @@ struct running {
     struct err store_err;     /* the first trouble of the store */
     struct run_plan plan;
     bool planned;
+    json_t *counters; /* as they come */
     struct run_end end;
 };
 
@@ -89,6 +92,15 @@ static void on_layer(void *arg, const struct run_layer *layer)
     struct running *r = arg;
     if (r->record && !r->store_err.text[0])
         (void)store_run_layer(r->record, layer, &r->store_err);
+}
+
+static void on_counter(void *arg, const struct run_counter *counter)
+{
+    struct running *r = arg;
+    run_show_counter(&r->show, counter);
+    json_array_append_new(r->counters, run_counter_json(counter));
+    if (r->record && !r->store_err.text[0])
+        (void)store_run_counter(r->record, counter, &r->store_err);
 }
 
 static void on_end(void *arg, const struct run_end *end)
@@ -138,7 +150,7 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     spec.seed = seed;
     const struct store_plugin about = {pick->note.title, pick->note.year, (int)pick->note.abi_major,
                                        (int)pick->note.abi_minor};
-    struct running r = {0};
+    struct running r = {.counters = json_array()};
     run_show_begin(&r.show, pick->name, pick->variant);
     if (c->session && !(r.record = store_run_begin(c->session, &spec, &about, err)))
         return false;
@@ -146,6 +158,7 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
                                   .progress = on_progress,
                                   .epoch = on_epoch,
                                   .layer = on_layer,
+                                  .counter = on_counter,
                                   .end = on_end,
                                   .arg = &r};
     struct err worker_err = {0};
@@ -160,7 +173,9 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
         if (!store_run_end(r.record, &r.end, &end_err) && !r.store_err.text[0])
             r.store_err = end_err;
     }
-    json_array_append_new(c->document, run_json(row, r.planned ? &r.plan : NULL, &r.end));
+    json_t *json = run_json(row, r.planned ? &r.plan : NULL, &r.end);
+    json_object_set_new(json, "counters", r.counters);
+    json_array_append_new(c->document, json);
     if (!started) {
         *err = worker_err;
         return false;
@@ -224,8 +239,19 @@ static void sum_up(const struct campaign *c)
     }
 }
 
+static bool known_counters(const char *list, struct err *err)
+{
+    struct counters *c = list ? counters_new(list, NULL, err) : NULL;
+    counters_free(c);
+    return c || !list;
+}
+
 static int cmd_run(int argc, char **argv)
 {
+    if (asked.counters && strcmp(asked.counters, "list") == 0) {
+        counters_list(stdout);
+        return EXIT_OK;
+    }
     struct err err = {0};
     struct plugin_pick *picks = NULL;
     size_t count = 0;
@@ -234,6 +260,7 @@ static int cmd_run(int argc, char **argv)
                                        "run: expected a selector, such as lenet5, "
                                        "mlp:512-512 or all; `bench list` has them");
     fine = fine && kn_init(asked.isa, &err); /* a name that no worker could use */
+    fine = fine && known_counters(asked.counters, &err);
     fine = fine && resolve(argc, argv, &picks, &count, &err);
     if (fine && !no_record && !asked.dry_run) {
         fine = (c.store = store_open(global.db, STORE_WRITE, &err)) != NULL &&

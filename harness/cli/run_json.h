@@ -12,4 +12,7 @@
 json_t *run_json(const struct store_row *row, const struct run_plan *plan,
                  const struct run_end *end);
 
+/* One entry of its "counters". */
+json_t *run_counter_json(const struct run_counter *c);
+
 #endif

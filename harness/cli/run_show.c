@@ -108,6 +108,25 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
             e->time_s);
 }
 
+/* Totals only, and of energy only what could be measured: nobody asked for it. */
+void run_show_counter(struct run_show *s, const struct run_counter *c)
+{
+    const bool energy = strcmp(c->source, "rapl") == 0, counted = isfinite(c->value);
+    if (s->quiet || c->layer >= 0 || (energy && !counted))
+        return;
+    clear(s);
+    if (!counted) {
+        fprintf(stderr, "  %-20s –  %s\n", c->event, c->reason);
+        return;
+    }
+    fprintf(stderr, "  %-20s %.6g%s a step (%s", c->event, c->value / (double)c->steps,
+            energy ? " J" : "", c->source);
+    if (c->running_ns < c->enabled_ns)
+        fprintf(stderr, ", multiplexed: estimated from %.0f %% of the time",
+                100 * (double)c->running_ns / (double)c->enabled_ns);
+    fprintf(stderr, ")\n");
+}
+
 void run_show_end(struct run_show *s, const struct run_end *e)
 {
     clear(s);
@@ -117,4 +136,10 @@ void run_show_end(struct run_show *s, const struct run_end *e)
         fprintf(stderr, "bench: %s: target missed: %s\n", s->title, e->reason);
     else if (!s->quiet && e->reason[0])
         fprintf(stderr, "  ended: %s\n", e->reason);
+    if (s->quiet)
+        return;
+    if (e->tainted[0])
+        fprintf(stderr, "  tainted: %s\n", e->tainted);
+    if (e->steady == RUN_UNSTEADY)
+        fprintf(stderr, "  %s\n", e->unsteady);
 }

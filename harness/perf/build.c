@@ -34,8 +34,10 @@ void file_fingerprint(const char *path, char hex[FINGERPRINT])
 
 void build_read(struct build *b)
 {
-    *b = (struct build){
-        .commit_ms = BUILD_COMMIT_S * INT64_C(1000), .dirty = BUILD_DIRTY, .cflags = BUILD_FLAGS};
+    *b = (struct build){.commit_ms = BUILD_COMMIT_S * INT64_C(1000),
+                        .dirty = BUILD_DIRTY,
+                        .cflags = BUILD_FLAGS,
+                        .ldflags = BUILD_LDFLAGS};
     snprintf(b->commit, FACT, "%s", BUILD_COMMIT);
     snprintf(b->branch, FACT, "%s", BUILD_BRANCH);
     snprintf(b->diff_sha256, FINGERPRINT, "%s", BUILD_DIFF);
@@ -47,8 +49,8 @@ void build_read(struct build *b)
         file_fingerprint(library.dli_fname, b->lib_sha256);
 
     struct text facts = {0};
-    text_add(&facts, "%s|%d|%s|%s|%s|%s|%s", b->commit, (int)b->dirty, b->diff_sha256, b->compiler,
-             b->version, b->cflags, b->lib_sha256);
+    text_add(&facts, "%s|%d|%s|%s|%s|%s|%s|%s", b->commit, (int)b->dirty, b->diff_sha256,
+             b->compiler, b->version, b->cflags, b->ldflags, b->lib_sha256);
     sha256_of(text_str(&facts), facts.length, b->fp);
     text_release(&facts);
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# build_info.sh FLAGS_FILE — prints build_info.h: which commit, how changed, which flags.
+# build_info.sh FLAGS_FILE — prints build_info.h: which commit, how changed, which flags: the
+# first line of the file is for compiling, the second for linking.
 # Outside git (a tarball) the commit is "" and dirty is -1, unknown.
 set -eu
 quote() { sed 's/[\\"]/\\&/g; s/.*/"&"/'; }
@@ -23,5 +24,6 @@ cat <<END
 #define BUILD_COMMIT_S $(git_or -1 log -1 --format=%ct)
 #define BUILD_DIRTY    $dirty
 #define BUILD_DIFF     "$diff"
-#define BUILD_FLAGS    $(head -n 1 "$1" | quote)
+#define BUILD_FLAGS    $(sed -n 1p "$1" | quote)
+#define BUILD_LDFLAGS  $(sed -n 2p "$1" | quote)
 END

@@ -2,7 +2,7 @@
  *
  *     struct counters *c = counters_new("cycles,instructions,l2miss", NULL, &err);
  *     counters_open(c, regions);            every thread of this process, as it is now
- *     counters_lap(c, COUNTERS_NOWHERE);    … the region begins
+ *     counters_lap(c, COUNTERS_NOWHERE);    a region begins
  *     counters_lap(c, r);                   what happened since the last lap belongs to region r
  *     counters_get(c, r, i, &reading);      event i in region r, or why it was not counted
  *     counters_free(c);
@@ -15,8 +15,8 @@
  * Multiplexing: when a machine counts fewer events at once than were asked for, the kernel takes
  * turns; value = count · enabled / running, and running_ns < enabled_ns marks it as an estimate.
  *
- * A lap costs a system call a thread and source (a microsecond or so; more when the PMU of
- * another core must be asked). Nothing here allocates after counters_open(). */
+ * A lap costs a system call for each thread and four events, and more when the PMU of another
+ * core must be asked. Nothing here allocates after counters_open(). */
 #ifndef COUNTERS_H
 #define COUNTERS_H
 
@@ -84,9 +84,11 @@ void counters_free(struct counters *c); /* NULL is allowed */
  * 0 … regions - 1. */
 void counters_open(struct counters *c, int regions);
 
-/* Gives region r what was counted since the last lap (COUNTERS_NOWHERE: to none). Called by one
- * thread at a time. */
+/* Gives region r what was counted since the last lap (COUNTERS_NOWHERE: to none). Region 0 gets
+ * what any other gets, too. counters_lap() is for all threads, while the others are at rest;
+ * counters_lap_here() for the calling thread's own counts, by any number of threads at once. */
 void counters_lap(struct counters *c, int region);
+void counters_lap_here(struct counters *c, int region);
 
 int counters_count(const struct counters *c);
 

@@ -197,14 +197,17 @@ void environment_read(struct environment *e)
     e->smt = number_in("/sys/devices/system/cpu/smt/active");
     e->aslr = number_in("/proc/sys/kernel/randomize_va_space");
     e->cgroup_quota = cgroup_cpus();
+    line_of("/sys/devices/system/cpu/isolated", e->isolated, FACT);
+    libraries_read(e->libraries, sizeof e->libraries);
     char why[160];
     if (pmu_hardware(why))
         snprintf(e->pmu, FACT, "hardware");
     else if (pmu_software())
         snprintf(e->pmu, FACT, "software");
-    text_add(&facts, "%s|%s|%s|%s|%s|%s|%lld|%lld|%lld|%.2f|%s\n", e->kernel, e->os, e->libc,
+    text_add(&facts, "%s|%s|%s|%s|%s|%s|%lld|%lld|%lld|%.2f|%s|%s|%s\n", e->kernel, e->os, e->libc,
              e->microcode, e->governor, e->thp, (long long)e->boost, (long long)e->smt,
-             (long long)e->aslr, isfinite(e->cgroup_quota) ? e->cgroup_quota : -1.0, e->pmu);
+             (long long)e->aslr, isfinite(e->cgroup_quota) ? e->cgroup_quota : -1.0, e->pmu,
+             e->isolated, e->libraries);
     fingerprint(&facts, e->fp);
     text_release(&facts);
 }

@@ -22,6 +22,8 @@ struct environment {
     int64_t boost, smt, aslr; /* aslr: 0, 1 or 2 as in randomize_va_space */
     double cgroup_quota;      /* CPUs; NAN where unlimited or unknown */
     char pmu[FACT];           /* "hardware", "software", or "" where counting is forbidden */
+    char isolated[FACT];      /* CPUs that the scheduler leaves alone: "2-3"; "" none or unknown */
+    char libraries[512];      /* as JSON: {"sqlite":"3.40.1", …}, as loaded */
     char fp[FINGERPRINT];     /* of all above */
 };
 
@@ -33,11 +35,14 @@ struct build {
     char diff_sha256[FINGERPRINT];   /* of `git diff HEAD`, when dirty */
     char compiler[FACT], version[FACT];
     char lib_sha256[FINGERPRINT]; /* of the loaded libnn.so, or of the program without one */
-    const char *cflags;
+    const char *cflags, *ldflags;
     char fp[FINGERPRINT];
 };
 
 void build_read(struct build *b);
+
+/* Versions of the libraries that this process has loaded, as a JSON object. */
+void libraries_read(char *json, int size);
 
 /* SHA-256 of a file in hex; "" when it cannot be read. */
 void file_fingerprint(const char *path, char hex[FINGERPRINT]);

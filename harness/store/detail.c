@@ -87,6 +87,33 @@ int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct 
     return listed(state, count, (void **)layers);
 }
 
+int store_counters(struct store *s, int64_t id, struct run_counter **counters, struct err *err)
+{
+    int count = 0, state;
+    *counters = NULL;
+    sqlite3_stmt *q =
+        sql_query(&s->sql, err,
+                  "SELECT region, event, source, reason, layer, value, enabled_ns, running_ns, "
+                  "steps FROM counter WHERE run_id = ? ORDER BY layer, source, event",
+                  "i", id);
+    if (!q)
+        return -1;
+    while ((state = sql_next(&s->sql, q, err)) == 1) {
+        *counters = grown(*counters, count, sizeof **counters);
+        struct run_counter *c = &(*counters)[count++];
+        *c = (struct run_counter){.layer = (int)sql_int64(q, 4, -1),
+                                  .value = sql_double(q, 5),
+                                  .enabled_ns = sql_int64(q, 6, -1),
+                                  .running_ns = sql_int64(q, 7, -1),
+                                  .steps = sql_int64(q, 8, 0)};
+        sql_copy(q, 0, c->region, sizeof c->region);
+        sql_copy(q, 1, c->event, sizeof c->event);
+        sql_copy(q, 2, c->source, sizeof c->source);
+        sql_copy(q, 3, c->reason, sizeof c->reason);
+    }
+    return listed(state, count, (void **)counters);
+}
+
 int store_steps(struct store *s, int64_t id, struct store_step **steps, struct err *err)
 {
     int count = 0, state;
@@ -130,7 +157,18 @@ static const struct {
     {"data",
      "SELECT d.name, d.path, d.train_items AS 'training items', d.test_items AS 'test items', "
      "iif(d.synthetic, 'yes', 'no') AS synthetic, d.sha256 FROM run r JOIN dataset d ON d.id = r.dataset_id WHERE r.id = ?"},
+    {"trust",
+     "SELECT coalesce('tainted: ' || tainted, iif(l.run_id IS NULL, NULL, 'nothing found that disturbed it')) AS disturbance, "
+     "iif(steady, 'reached', unsteady) AS 'steady state' FROM run r LEFT JOIN ledger l ON l.run_id = r.id WHERE r.id = ?"},
     {"noise",
+     "SELECT l.steps || ' steps, ' || round(wall_s, 3) || ' s' AS 'watched', "
+     "printf('%.2f %% of %d CPUs', 100 * steal_s / wall_s / cpus, cpus) AS 'stolen', "
+     "printf('%.1f %% of %d CPUs', 100 * foreign_s / wall_s / cpus, cpus) AS 'other processes', "
+     "printf('%.2f CPUs', cpu_s / wall_s) AS 'this process', "
+     "iif(freq_min_hz IS NULL, 'cannot be read here', printf('%.0f … %.0f MHz', freq_min_hz / 1e6, freq_max_hz / 1e6)) AS 'clock', "
+     "l.ctx_invol AS 'involuntary switches', l.minor_faults AS 'minor faults', l.major_faults AS 'major faults', "
+     "throttles, heap_bytes || ' B' AS 'heap growth in steps' FROM ledger l WHERE l.run_id = ?"},
+    {"worker",
      "SELECT (rss_peak / 1048576) || ' MiB' AS 'peak resident', ctx_invol AS 'involuntary switches', "
      "major_faults AS 'major faults' FROM run WHERE id = ?"},
     {"machine",
@@ -142,13 +180,13 @@ static const struct {
     {"environment",
      "SELECT e.kernel, e.os, e.libc, e.microcode, e.governor, iif(e.boost, 'on', iif(e.boost IS NULL, NULL, 'off')) AS boost, "
      "iif(e.smt, 'on', iif(e.smt IS NULL, NULL, 'off')) AS SMT, e.aslr AS ASLR, e.thp AS 'huge pages', "
-     "e.cgroup_quota || ' CPUs' AS 'cgroup quota', e.pmu AS counters, substr(e.fp, 1, 16) AS fingerprint "
+     "e.cgroup_quota || ' CPUs' AS 'cgroup quota', e.pmu AS counters, nullif(e.isolated, '') AS 'isolated CPUs', e.libraries, substr(e.fp, 1, 16) AS fingerprint "
      "FROM run r JOIN session s ON s.id = r.session_id JOIN environment e ON e.id = s.env_id WHERE r.id = ?"},
     {"build",
      "SELECT g.tool_version AS version, g.git_commit AS 'commit', g.git_branch AS branch, "
      "datetime(g.commit_ms / 1000, 'unixepoch', 'localtime') AS committed, "
      "iif(g.dirty, 'changed: diff ' || substr(g.diff_sha256, 1, 16), iif(g.dirty IS NULL, NULL, 'clean')) AS tree, "
-     "g.compiler, g.cflags AS flags, substr(g.lib_sha256, 1, 16) AS 'libnn.so', substr(g.fp, 1, 16) AS fingerprint "
+     "g.compiler, g.cflags AS flags, g.ldflags AS 'link flags', substr(g.lib_sha256, 1, 16) AS 'libnn.so', substr(g.fp, 1, 16) AS fingerprint "
      "FROM run r JOIN session s ON s.id = r.session_id JOIN build g ON g.id = s.build_id WHERE r.id = ?"},
     {"config", "SELECT c.body AS settings FROM run r JOIN config c ON c.id = r.config_id WHERE r.id = ?"},
     /* clang-format on */
@@ -277,16 +315,19 @@ bool store_check(struct store *s, struct text *said, struct err *err)
         &s->sql, err,
         "SELECT (SELECT count(*) FROM session), count(*), coalesce(sum(status = 'ok'), 0), "
         "(SELECT count(*) FROM epoch), (SELECT coalesce(sum(n), 0) FROM sample), "
+        "(SELECT count(*) FROM counter), coalesce(sum(tainted IS NOT NULL), 0), "
         "(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()) FROM run",
         "");
     if (!q || sql_next(&s->sql, q, err) != 1)
         return false;
-    text_add(
-        said,
-        "schema %d, %lld sessions, %lld runs (%lld ok), %lld epochs, %lld step times, %.1f MiB",
-        store_schema(s), (long long)sql_int64(q, 0, 0), (long long)sql_int64(q, 1, 0),
-        (long long)sql_int64(q, 2, 0), (long long)sql_int64(q, 3, 0), (long long)sql_int64(q, 4, 0),
-        sql_double(q, 5) / 1048576);
+    text_add(said,
+             "schema %d, %lld sessions, %lld runs (%lld ok, %lld tainted), %lld epochs, %lld step "
+             "times, "
+             "%lld counters, %.1f MiB",
+             store_schema(s), (long long)sql_int64(q, 0, 0), (long long)sql_int64(q, 1, 0),
+             (long long)sql_int64(q, 2, 0), (long long)sql_int64(q, 6, 0),
+             (long long)sql_int64(q, 3, 0), (long long)sql_int64(q, 4, 0),
+             (long long)sql_int64(q, 5, 0), sql_double(q, 7) / 1048576);
     sqlite3_reset(q);
     return true;
 }

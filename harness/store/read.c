@@ -66,6 +66,9 @@ void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin
         row_plan(plan, row);
     snprintf(row->status, sizeof row->status, "%s", run_status_name[end->status]);
     snprintf(row->reason, sizeof row->reason, "%s", end->reason);
+    snprintf(row->tainted, sizeof row->tainted, "%s", end->tainted);
+    snprintf(row->unsteady, sizeof row->unsteady, "%s", end->unsteady);
+    row->steady = end->steady;
     if (end->metrics == 0)
         return;
     snprintf(row->metric, sizeof row->metric, "%s", end->last[0].name);
@@ -88,6 +91,8 @@ static void read_row(sqlite3_stmt *q, struct store_row *row)
     row->threads = (int)sql_int64(q, c++, -1);
     row->steps = sql_int64(q, c++, 0);
     row->profiled = sql_int64(q, c++, 0) != 0;
+    static const int steady[] = {RUN_STEADY_UNKNOWN, RUN_UNSTEADY, RUN_STEADY};
+    row->steady = steady[1 + sql_int64(q, c++, -1)]; /* NULL, 0, 1 */
     double *const numbers[] = {&row->params,        &row->macs,      &row->last,
                                &row->best,          &row->published, &row->train_loss,
                                &row->test_loss,     &row->step_ms,   &row->step_ms_mad,
@@ -102,6 +107,8 @@ static void read_row(sqlite3_stmt *q, struct store_row *row)
                  {row->title, sizeof row->title},
                  {row->status, sizeof row->status},
                  {row->reason, sizeof row->reason},
+                 {row->tainted, sizeof row->tainted},
+                 {row->unsteady, sizeof row->unsteady},
                  {row->dataset, sizeof row->dataset},
                  {row->isa, sizeof row->isa},
                  {row->precision, sizeof row->precision},
@@ -117,10 +124,11 @@ static void read_row(sqlite3_stmt *q, struct store_row *row)
  * parameter of their own, a JSON array of what select_ids() found. */
 static const char row_query[] =
     "SELECT v.id, started_ms, seed, year, synthetic, epochs, batch, threads, steps, profiled, "
-    "params, macs, "
+    "steady, params, macs, "
     "last, best, published, train_loss, test_loss, step_s * 1e3, step_mad_s * 1e3, samples_per_s, "
     "time_s, "
-    "plan_bytes, plugin, variant, title, status, reason, dataset, isa, precision, metric, "
+    "plan_bytes, plugin, variant, title, status, reason, tainted, unsteady, dataset, isa, "
+    "precision, metric, "
     "published_dataset, "
     "published_source FROM json_each(?) j JOIN v_run v ON v.id = j.value ORDER BY j.key";
 
@@ -193,8 +201,7 @@ static const char ids_newest_of_each[] =
     "json_each(?1)), "
     "wanted AS (SELECT DISTINCT b.id FROM benchmark b JOIN selector s ON b.name GLOB s.name AND "
     "b.variant GLOB s.variant), "
-    "latest AS (SELECT max(id) AS id, benchmark_id FROM run WHERE status = 'ok' GROUP BY "
-    "benchmark_id, dataset_id) "
+    "latest AS (SELECT id, benchmark_id FROM v_latest JOIN run USING (id)) "
     "SELECT json_group_array(id) FROM (SELECT r.id FROM (SELECT id FROM latest WHERE ?1 = '[]' OR "
     "benchmark_id IN wanted "
     "UNION SELECT id FROM selector WHERE id IS NOT NULL) l JOIN run r ON r.id = l.id "

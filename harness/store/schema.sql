@@ -1,4 +1,4 @@
--- schema.sql — schema 1. Every later change is a migration of its own (migrations.c).
+-- schema.sql — schema 1. Every later change is a migration of its own: schema_2.sql, …
 --
 -- Natural keys are content hashes (fp) and uuids, so that databases of several machines
 -- can be merged. Units are SI or plain counts, named in metric.unit; NULL is "not

@@ -83,10 +83,11 @@ static bool add_environment(struct sql *s, int64_t *id, struct err *err)
            sql_run(s, err,
                    "INSERT INTO environment(fp, machine_id, kernel, os, libc, microcode, governor, "
                    "thp, pmu, "
-                   "boost, smt, aslr, cgroup_quota) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT "
-                   "DO NOTHING",
-                   "tiTTTTTTTIIId", e.fp, machine, e.kernel, e.os, e.libc, e.microcode, e.governor,
-                   e.thp, e.pmu, e.boost, e.smt, e.aslr, e.cgroup_quota) &&
+                   "boost, smt, aslr, cgroup_quota, isolated, libraries) VALUES "
+                   "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                   "tiTTTTTTTIIIdTT", e.fp, machine, e.kernel, e.os, e.libc, e.microcode,
+                   e.governor, e.thp, e.pmu, e.boost, e.smt, e.aslr, e.cgroup_quota, e.isolated,
+                   e.libraries) &&
            sql_int(s, err, id, 0, "SELECT id FROM environment WHERE fp = ?", "t", e.fp);
 }
 
@@ -97,10 +98,10 @@ static bool add_build(struct sql *s, int64_t *id, struct err *err)
     return sql_run(s, err,
                    "INSERT INTO build(fp, git_commit, git_branch, commit_ms, dirty, diff_sha256, "
                    "compiler, "
-                   "cflags, lib_sha256, tool_version) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO "
-                   "NOTHING",
-                   "tTTIITTTTt", b.fp, b.commit, b.branch, b.commit_ms, b.dirty, b.diff_sha256,
-                   b.compiler, b.cflags, b.lib_sha256, b.version) &&
+                   "cflags, ldflags, lib_sha256, tool_version) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON "
+                   "CONFLICT DO NOTHING",
+                   "tTTIITTTTTt", b.fp, b.commit, b.branch, b.commit_ms, b.dirty, b.diff_sha256,
+                   b.compiler, b.cflags, b.ldflags, b.lib_sha256, b.version) &&
            sql_int(s, err, id, 0, "SELECT id FROM build WHERE fp = ?", "t", b.fp);
 }
 

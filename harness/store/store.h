@@ -3,7 +3,7 @@
  *     struct store *s = store_open(NULL, STORE_WRITE, &err);
  *     struct store_session *session = store_session_begin(s, argc, argv, &err);
  *     for each run: store_run_begin() -> store_run_plan() -> store_run_epoch()* ->
- *                   store_run_layer()* -> store_run_end()
+ *                   store_run_layer()* -> store_run_counter()* -> store_run_end()
  *     store_session_end(session, exit_status, &err); store_close(s);
  *
  * A run's row exists before its worker starts (status "failed", reason "started"), so that
@@ -25,7 +25,7 @@
 #include "base/text.h"
 #include "train/run.h"
 
-enum { STORE_SCHEMA = 1, STORE_FLUSH_S = 30 };
+enum { STORE_SCHEMA = 2, STORE_FLUSH_S = 30 };
 
 enum store_mode {
     STORE_READ,  /* must exist; nothing is changed, not even the schema */
@@ -74,7 +74,12 @@ int64_t store_run_id(const struct store_run *r);
 bool store_run_plan(struct store_run *r, const struct run_plan *plan, struct err *err);
 bool store_run_epoch(struct store_run *r, const struct run_epoch *epoch, struct err *err);
 bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct err *err);
+bool store_run_counter(struct store_run *r, const struct run_counter *counter, struct err *err);
 bool store_run_end(struct store_run *r, const struct run_end *end, struct err *err); /* frees it */
+
+/* One number more of the run, at once; NAN: nothing. A metric that is not known yet is added. */
+bool store_run_value(struct store_run *r, const char *metric, const char *how, double value,
+                     struct err *err);
 
 /* ------------------------------------------------------------------ reading */
 
@@ -84,6 +89,8 @@ struct store_row {
     char plugin[RUN_NAME], variant[RUN_NAME], title[RUN_NAME];
     int year; /* 0: unknown */
     char status[16], reason[RUN_TEXT];
+    char tainted[NOISE_WHY], unsteady[RUN_WHY]; /* "" where nothing is the matter */
+    int steady;                                 /* enum run_steady */
     char dataset[RUN_NAME], isa[16], precision[8];
     bool synthetic;
     int epochs, batch, threads; /* epochs: completed */
@@ -132,6 +139,7 @@ struct store_point {
 /* Each gives a malloc'ed array and its length, or -1 and *err. */
 int store_curve(struct store *s, int64_t id, struct store_point **points, struct err *err);
 int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct err *err);
+int store_counters(struct store *s, int64_t id, struct run_counter **counters, struct err *err);
 
 /* Raw step times in ms, in the order in which they were taken. */
 struct store_step {

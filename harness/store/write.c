@@ -25,7 +25,8 @@ struct store_run {
     struct run_plan plan;
     struct kept_epoch *epoch; /* heard, not written yet */
     struct run_layer *layer;
-    int epochs, layers;
+    struct run_counter *counter;
+    int epochs, layers, counters;
     int64_t waiting_since; /* clock_ns() of the oldest of them */
     double *step_s;        /* all warm steps so far, for median and interval */
     size_t steps;
@@ -110,8 +111,8 @@ struct store_run *store_run_begin(struct store_session *session, const struct ru
     return r;
 }
 
-static bool add_value(struct store_run *r, const char *metric, const char *how, double value,
-                      struct err *err)
+bool store_run_value(struct store_run *r, const char *metric, const char *how, double value,
+                     struct err *err)
 {
     int64_t id;
     if (!isfinite(value))
@@ -171,7 +172,7 @@ static bool write_plan(struct store_run *r, const struct run_plan *p, struct err
                   {"activation_bytes", (double)p->activation_bytes},
                   {"parameter_bytes", (double)p->parameter_bytes}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (!add_value(r, values[i].name, "plan", values[i].value, err))
+        if (!store_run_value(r, values[i].name, "plan", values[i].value, err))
             return false;
     return benchmark_id(s, p->plugin, p->variant, &benchmark, err) &&
            dataset_id(s, p, &dataset, err) &&
@@ -249,6 +250,31 @@ static bool write_layer(struct store_run *r, const struct run_layer *l, int ix, 
                    l->kernel, l->at, l->macs, l->flops, l->bytes, l->ns * 1e-9);
 }
 
+static bool write_counter(struct store_run *r, const struct run_counter *c, struct err *err)
+{
+    const bool counted = isfinite(c->value);
+    return sql_run(&r->store->sql, err,
+                   "INSERT OR REPLACE INTO counter(run_id, region, event, source, layer, value, "
+                   "reason, enabled_ns, running_ns, steps) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "itttIdtIIi", r->id, c->region, c->event, c->source, (int64_t)c->layer, c->value,
+                   counted ? NULL : c->reason, c->enabled_ns, c->running_ns, (int64_t)c->steps);
+}
+
+/* Joules of a step, when every domain was readable; NAN otherwise. */
+static double energy_of_step(const struct store_run *r)
+{
+    double joules = 0;
+    bool any = false;
+    for (int i = 0; i < r->counters; i++) {
+        const struct run_counter *c = &r->counter[i];
+        if (strcmp(c->source, "rapl") != 0 || strstr(c->event, "psys")) /* psys holds the rest */
+            continue;
+        joules += c->value / (double)c->steps;
+        any = true;
+    }
+    return any ? joules : NAN;
+}
+
 /* Inside a transaction. */
 static bool write_epochs(struct store_run *r, struct err *err)
 {
@@ -302,6 +328,14 @@ bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct 
     return true;
 }
 
+bool store_run_counter(struct store_run *r, const struct run_counter *counter, struct err *err)
+{
+    (void)err;
+    r->counter = xrealloc(r->counter, (size_t)(r->counters + 1) * sizeof *r->counter);
+    r->counter[r->counters++] = *counter;
+    return true;
+}
+
 /* ---- the end -------------------------------------------------------------------------- */
 
 static bool write_step_time(struct store_run *r, const struct run_end *end, struct err *err)
@@ -324,17 +358,37 @@ static bool write_step_time(struct store_run *r, const struct run_end *end, stru
 static bool write_metrics(struct store_run *r, const struct run_end *end, struct err *err)
 {
     int64_t quality = -1;
-    bool good = add_value(r, "samples_per_s", "mean", end->samples_per_s, err) &&
-                add_value(r, "time_s", "total", end->time_s, err) &&
-                add_value(r, "harness_s", "total", end->harness_s, err) &&
-                add_value(r, "loss", "last", end->train_loss, err);
+    bool good = store_run_value(r, "samples_per_s", "mean", end->samples_per_s, err) &&
+                store_run_value(r, "time_s", "total", end->time_s, err) &&
+                store_run_value(r, "harness_s", "total", end->harness_s, err) &&
+                store_run_value(r, "loss", "last", end->train_loss, err) &&
+                store_run_value(r, "energy_step_j", "mean", energy_of_step(r), err);
     for (int i = 0; good && i < end->metrics; i++)
-        good = add_value(r, end->last[i].name, "last", end->last[i].value, err) &&
-               add_value(r, end->best[i].name, "best", end->best[i].value, err);
+        good = store_run_value(r, end->last[i].name, "last", end->last[i].value, err) &&
+               store_run_value(r, end->best[i].name, "best", end->best[i].value, err);
     if (good && end->metrics)
         good = metric_id(&r->store->sql, end->last[0].name, &quality, err);
     return good && sql_run(&r->store->sql, err, "UPDATE run SET metric_id = ? WHERE id = ?", "Ii",
                            quality, r->id);
+}
+
+static bool write_ledger(struct store_run *r, const struct run_end *end, struct err *err)
+{
+    const struct noise *n = &end->noise;
+    const int64_t steady = end->steady == RUN_STEADY_UNKNOWN ? -1 : end->steady == RUN_STEADY;
+    return sql_run(&r->store->sql, err,
+                   "UPDATE run SET tainted = ?, steady = ?, unsteady = ? WHERE id = ?", "TITi",
+                   end->tainted, steady, end->unsteady, r->id) &&
+           (n->steps == 0 ||
+            sql_run(&r->store->sql, err,
+                    "INSERT OR REPLACE INTO ledger(run_id, steps, wall_s, cpu_s, cpus, steal_s, "
+                    "foreign_s, freq_min_hz, freq_max_hz, ctx_invol, minor_faults, major_faults, "
+                    "throttles, heap_bytes) VALUES (?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, "
+                    "?, ?)",
+                    "iiddiddddIIIII", r->id, (int64_t)n->steps, n->wall_s, n->cpu_s,
+                    (int64_t)n->cpus, n->steal_s, n->foreign_s, n->freq_min_hz, n->freq_max_hz,
+                    (int64_t)n->switches, (int64_t)n->minor_faults, (int64_t)n->major_faults,
+                    (int64_t)n->throttles, (int64_t)n->heap_bytes));
 }
 
 static bool write_end(struct store_run *r, const struct run_end *end, struct err *err)
@@ -343,7 +397,10 @@ static bool write_end(struct store_run *r, const struct run_end *end, struct err
     bool good = write_epochs(r, err);
     for (int i = 0; good && i < r->layers; i++)
         good = write_layer(r, &r->layer[i], i, err);
-    return good && write_step_time(r, end, err) && write_metrics(r, end, err) &&
+    for (int i = 0; good && i < r->counters; i++)
+        good = write_counter(r, &r->counter[i], err);
+    return good && write_ledger(r, end, err) && write_step_time(r, end, err) &&
+           write_metrics(r, end, err) &&
            sql_run(s, err,
                    "UPDATE run SET ended_ms = ?, status = ?, reason = ?, signal = nullif(?, 0), "
                    "exit_code = ?, "
@@ -363,6 +420,7 @@ bool store_run_end(struct store_run *r, const struct run_end *end, struct err *e
     forget_epochs(r);
     free(r->epoch);
     free(r->layer);
+    free(r->counter);
     free(r->step_s);
     free(r);
     return good;

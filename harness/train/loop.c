@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "train/dump.h"
+#include "train/gauges.h"
 #include "train/profile.h"
 #include "train/steady.h"
 #include "train/trainer.h"
@@ -23,6 +24,8 @@ struct loop {
     const struct run_spec *spec;
     const struct run_sink *sink;
     struct trainer t;
+    struct gauges gauges;
+    long long watched; /* the step before the first that gauges watch in this epoch; -1: none */
     struct run_end end;
     int64_t born, began, told; /* the worker's start, training's start, last progress; ns */
     double steps_ns, eval_ns;
@@ -89,6 +92,7 @@ static void look_around(struct loop *l, int64_t now)
         stop(l, RUN_OK, "time budget of %g s", l->spec->time_budget);
     if (now - l->told >= progress_ns)
         tell_progress(l, now);
+    gauges_tick(&l->gauges, now);
 }
 
 static bool look_while_evaluating(void *arg)
@@ -117,9 +121,22 @@ static void start_profile(struct loop *l)
     }
 }
 
+/* From the first step that cannot be warm-up any more, however long it takes to settle. */
+static void start_gauges(struct loop *l)
+{
+    const long long all = l->spec->max_steps > 0 && l->spec->max_steps < l->t.steps_all
+                              ? l->spec->max_steps
+                              : l->t.steps_all;
+    if (l->watched >= 0 || l->t.steps < (long long)steady_most((size_t)all))
+        return;
+    l->watched = l->t.steps;
+    gauges_open(&l->gauges, l->t.program);
+}
+
 static void step(struct loop *l, struct sums *sums)
 {
     start_profile(l);
+    start_gauges(l);
     const bool first = l->t.steps == 0;
     if (first)
         program_count(l->t.program);
@@ -160,9 +177,12 @@ static void train_epoch(struct loop *l, struct sums *sums)
            program_tensor(l->t.program, TENSOR_METRIC, sums->metrics))
         sums->metrics++;
     feed_start(&l->t.feed, l->epoch);
+    l->watched = -1;
     do
         step(l, sums);
     while (!l->stop && feed_next(&l->t.feed, l->t.plan.batch));
+    if (l->watched >= 0)
+        gauges_close(&l->gauges, l->t.program, l->t.steps - l->watched);
 }
 
 /* Names of costs; everything else is better when larger. */
@@ -263,6 +283,9 @@ static void sum_up(struct loop *l)
     e->step_ms_min = s.min * 1e-6;
     e->samples_per_s = (double)l->t.plan.batch / (s.median * 1e-9);
     e->time_s = l->began ? seconds(clock_ns() - l->began) : 0;
+    e->steady = steady_judge(l->ns, n, e->unsteady);
+    e->noise = l->gauges.noise.sum;
+    (void)noise_taint(&e->noise, e->tainted);
 }
 
 static void train(struct loop *l, void (*say)(const char *what))
@@ -282,6 +305,7 @@ static void train(struct loop *l, void (*say)(const char *what))
     }
     sum_up(l);
     profile_tell_layers(l->t.program, l->sink);
+    gauges_tell(&l->gauges, l->t.program, l->sink);
 }
 
 /* A refused plugin is not a failed run; both remember what the command line would exit with. */
@@ -310,6 +334,7 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
     };
     struct err err = {0};
     bool fine = kn_init(spec->isa, &err) || err_status(&err, EXIT_USAGE, "%s", err.text);
+    fine = fine && gauges_init(&l.gauges, spec, &err);
     fine = fine && trainer_open(&l.t, spec, 0, say, &err);
     if (fine) {
         if (sink->plan)
@@ -326,6 +351,7 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
         refuse(&l.end, &err);
     l.end.harness_s = seconds(clock_ns() - l.born) - (l.steps_ns + l.eval_ns) * 1e-9;
     free(l.ns);
+    gauges_release(&l.gauges);
     if (sink->end)
         sink->end(sink->arg, &l.end);
 }

@@ -1,0 +1,122 @@
+/* gauges.c — see gauges.h. */
+#include "train/gauges.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static const int64_t tick_ns = INT64_C(20000000000); /* RAPL wraps after a minute at the earliest */
+
+bool gauges_init(struct gauges *g, const struct run_spec *spec, struct err *err)
+{
+    *g = (struct gauges){.by_op = spec->profile};
+    noise_init(&g->noise, "");
+    energy_init(&g->energy, "");
+    if (spec->counters)
+        g->counters = counters_new(spec->counters, NULL, err);
+    return g->counters || !spec->counters;
+}
+
+void gauges_release(struct gauges *g)
+{
+    counters_free(g->counters);
+    g->counters = NULL;
+}
+
+/* Region 0 is all steps, region 1 + i line i of program_steps(). */
+static int regions_of(const struct gauges *g, const struct program *p)
+{
+    int ops = 0;
+    if (g->by_op)
+        (void)program_steps(p, &ops);
+    return 1 + ops;
+}
+
+void gauges_open(struct gauges *g, struct program *p)
+{
+    if (g->counters && !g->counting)
+        counters_open(g->counters, regions_of(g, p));
+    g->counting = g->counters != NULL;
+    noise_open(&g->noise);
+    energy_open(&g->energy);
+    g->ticked = clock_ns();
+    if (g->counters)
+        counters_lap(g->counters, COUNTERS_NOWHERE);
+}
+
+void gauges_tick(struct gauges *g, int64_t now)
+{
+    if (now - g->ticked < tick_ns)
+        return;
+    energy_tick(&g->energy);
+    g->ticked = now;
+}
+
+void gauges_close(struct gauges *g, struct program *p, long long steps)
+{
+    (void)p;
+    if (g->counters)
+        counters_lap(g->counters, 0);
+    energy_close(&g->energy);
+    noise_close(&g->noise, steps);
+}
+
+/* ---- telling ------------------------------------------------------------------- */
+
+/* "C1 conv2d forward": what the profile's line is, for people; the number tells equals apart. */
+static void name_region(const struct program *p, int layer, char region[RUN_NAME])
+{
+    static const char *const passes[] = {"forward", "backward", "update", "feed"};
+    int n = 0;
+    const struct program_step *s = program_steps(p, &n);
+    if (layer < 0)
+        snprintf(region, RUN_NAME, "steps");
+    else
+        snprintf(region, RUN_NAME, "%d %.20s %.20s %s", layer, s[layer].row ? s[layer].row : "",
+                 s[layer].op ? s[layer].op : "", passes[s[layer].pass]);
+}
+
+static void tell_event(const struct gauges *g, const struct program *p, int region, int event,
+                       const struct run_sink *sink)
+{
+    struct counter_reading r;
+    struct run_counter out = {.layer = region - 1, .steps = g->noise.sum.steps};
+    counters_get(g->counters, region, event, &r);
+    out.value = r.value;
+    out.enabled_ns = r.enabled_ns;
+    out.running_ns = r.running_ns;
+    name_region(p, out.layer, out.region);
+    memcpy(out.event, r.event, sizeof out.event);
+    memcpy(out.source, r.source, sizeof out.source);
+    memcpy(out.reason, r.reason, sizeof out.reason);
+    sink->counter(sink->arg, &out);
+}
+
+static void tell_energy(const struct gauges *g, const struct energy_domain *d, const char *why,
+                        const struct run_sink *sink)
+{
+    struct run_counter out = {.region = "steps",
+                              .layer = -1,
+                              .source = "rapl",
+                              .value = d ? d->joules : (double)NAN,
+                              .enabled_ns = -1,
+                              .running_ns = -1,
+                              .steps = g->noise.sum.steps};
+    snprintf(out.event, sizeof out.event, "energy%s%s", d ? " " : "", d ? d->name : "");
+    snprintf(out.reason, sizeof out.reason, "%s", why);
+    sink->counter(sink->arg, &out);
+}
+
+void gauges_tell(const struct gauges *g, const struct program *p, const struct run_sink *sink)
+{
+    if (!sink->counter || g->noise.sum.steps == 0)
+        return;
+    for (int i = 0; i < g->energy.domains; i++)
+        tell_energy(g, &g->energy.domain[i], g->energy.domain[i].why, sink);
+    if (g->energy.domains == 0)
+        tell_energy(g, NULL, g->energy.why, sink);
+    for (int r = 0; g->counters && r < regions_of(g, p); r++)
+        for (int i = 0; i < counters_count(g->counters); i++)
+            tell_event(g, p, r, i, sink);
+}

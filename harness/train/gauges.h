@@ -1,0 +1,41 @@
+/* gauges.h — what is read around the timed steps of a run, and never inside them unless asked:
+ * the noise ledger, energy, and the counters of run_spec.counters.
+ *
+ *     gauges_init(&g, &spec, &err);
+ *     for each epoch: gauges_open(&g, program); steps; gauges_close(&g, how_many);
+ *     gauges_tell(&g, program, sink);
+ *     gauges_release(&g);
+ *
+ * Reading costs about 0.2 ms an epoch. With a profile the counters are also read behind every op,
+ * by each thread its own: a system call an op and four events. */
+#ifndef GAUGES_H
+#define GAUGES_H
+
+#include "graph/program.h"
+#include "perf/counters.h"
+#include "perf/energy.h"
+#include "perf/noise.h"
+#include "train/run.h"
+
+struct gauges {
+    struct noise_ledger noise;
+    struct energy energy;
+    struct counters *counters; /* NULL: not asked for */
+    int64_t ticked;            /* clock_ns() of the last look at the energy counters */
+    bool by_op, counting;      /* counting: the counters have been opened */
+};
+
+/* False and *err (EXIT_USAGE) for counters that nobody knows. */
+__attribute__((warn_unused_result)) bool gauges_init(struct gauges *g, const struct run_spec *spec,
+                                                     struct err *err);
+void gauges_release(struct gauges *g);
+
+/* Around a stretch of `steps` timed steps of `p`; its team of threads exists already. */
+void gauges_open(struct gauges *g, struct program *p);
+void gauges_tick(struct gauges *g, int64_t now); /* between steps: catches the energy's wraps */
+void gauges_close(struct gauges *g, struct program *p, long long steps);
+
+/* Each event and energy domain once for all timed steps; with a profile, events for each op too. */
+void gauges_tell(const struct gauges *g, const struct program *p, const struct run_sink *sink);
+
+#endif
