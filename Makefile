@@ -57,9 +57,14 @@ host_libs := -lsqlite3 -ljansson -lz -lm -ldl
 PAPI ?= $(shell printf '\043include <papi.h>\n' | $(CC) $(CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 $(B)/harness/perf/counters_papi.o: private cflags += $(if $(PAPI),-DHAVE_PAPI)
 
+# Google Benchmark times `bench kernels` where its header is, through a shim that is loaded at
+# run time: the only C++. GBENCH= builds without.
+CXX    ?= g++
+GBENCH ?= $(shell printf '\043include <benchmark/benchmark.h>\n' | $(CXX) -std=c++17 -E -x c++ - >/dev/null 2>&1 && echo yes)
+
 # ---- products -------------------------------------------------------------
 
-all: $(B)/bench $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter release,$(CONFIG)),bench)
+all: $(B)/bench $(if $(GBENCH),$(B)/bench-gbench.so) $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter release,$(CONFIG)),bench)
 
 $(B)/libnn.so: $(base_objects) $(kernel_objects) $(graph_objects) harness/libnn.map
 	$(link) -shared -Wl,-soname,libnn.so.1 -Wl,-Bsymbolic -Wl,--version-script=harness/libnn.map \
@@ -69,9 +74,14 @@ $(B)/libnn.so: $(base_objects) $(kernel_objects) $(graph_objects) harness/libnn.
 $(B)/bench: $(cli_objects) $(host_objects) $(B)/libnn.so
 	$(link) $(cli_objects) $(host_objects) -L$(B) -lnn -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' $(host_libs)
 
+$(B)/bench-gbench.so: harness/perf/gbench.cc harness/perf/gbench.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX) $(CXX) -std=c++17 -fPIC -shared -Wall -Wextra -Iharness $(CFLAGS) $(config_$(CONFIG)) \
+	    -o $@ $< -lbenchmark
+
 # What `make demo` and CI need; the second group only for the tests and the tools.
 packages      := libsqlite3-dev libjansson-dev zlib1g-dev gnuplot-nox dataset-fashion-mnist
-test_packages := perl pkg-config sqlite3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+test_packages := libbenchmark-dev perl pkg-config sqlite3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 tool_packages := clang clang-tidy clang-format cppcheck libomp-dev
 
 bench: $(B)/bench
@@ -162,7 +172,8 @@ $(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
 $(addprefix $(B)/tests/,t_plugin t_worker): | $(test_plugins)
 $(addprefix $(B)/tests/,t_golden t_worker t_audit): | $(plugins:%=$(B)/plugins/bench-%.so)
 
-$(B)/tests/b_%: $(B)/tests/b_%.o $(base_objects) $(kernel_objects) $(graph_objects)
+measuring := $(addprefix $(B)/harness/perf/,peak.o peers.o)
+$(B)/tests/b_%: $(B)/tests/b_%.o $(measuring) $(base_objects) $(kernel_objects) $(graph_objects)
 	$(link) $^ -rdynamic -lm -ldl
 
 # Tests that start the program find it in BENCH, and write to no database but their own.
@@ -195,6 +206,7 @@ install: all
 	install -m 644 $(B)/libnn.so $(DESTDIR)$(libdir)/libnn.so.1
 	ln -sf libnn.so.1 $(DESTDIR)$(libdir)/libnn.so
 	install -m 644 $(B)/plugins/*.so $(DESTDIR)$(libdir)/bench/plugins
+	$(if $(GBENCH),install -m 644 $(B)/bench-gbench.so $(DESTDIR)$(libdir)/bench)
 	install -m 644 harness/nn.h harness/plugin.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 bench.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' harness/bench-plugin.pc.in \

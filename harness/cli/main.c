@@ -14,7 +14,7 @@ static const struct verb verb_help = {"help", cmd_help, "help [VERB]",
 
 const struct verb *const verbs[] = {&verb_list,   &verb_info,   &verb_run,  &verb_results,
                                     &verb_report, &verb_doctor, &verb_dump, &verb_plugin,
-                                    &verb_db,     &verb_help,   NULL};
+                                    &verb_kernels, &verb_db, &verb_help,   NULL};
 
 const struct verb *verb_find(const char *name)
 {

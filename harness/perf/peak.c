@@ -85,6 +85,14 @@ static double triad(const struct job *job, int thread)
     return 12.0 * (double)n;
 }
 
+/* In place: every line is read and written, and none is fetched only to be overwritten. */
+static double update(const struct job *job, int thread)
+{
+    float *const x = job->memory + (size_t)thread * job->floats;
+    kn->scale_f32(job->floats, 1.0f, x, x);
+    return 8.0 * (double)job->floats;
+}
+
 static double over_memory(double (*once)(const struct job *, int), int threads, size_t bytes)
 {
     const size_t floats = (bytes / sizeof(float) + 47) / 48 * 48, all = floats * (size_t)threads;
@@ -97,3 +105,36 @@ static double over_memory(double (*once)(const struct job *, int), int threads, 
 double peak_flops(int threads) { return best(&(struct job){.once = multiply_add}, threads); }
 double peak_read(int threads, size_t bytes) { return over_memory(read_all, threads, bytes); }
 double peak_triad(int threads, size_t bytes) { return over_memory(triad, threads, bytes); }
+double peak_update(int threads, size_t bytes) { return over_memory(update, threads, bytes); }
+
+double peak_bandwidth(int threads, size_t bytes)
+{
+    const double read = peak_read(threads, bytes), write = peak_triad(threads, bytes),
+                 both = peak_update(threads, bytes), more = read > write ? read : write;
+    return more > both ? more : both;
+}
+
+/* ---- levels ---- */
+
+const char *const peak_level_name[PEAK_LEVELS] = {"L1", "L2", "L3", "DRAM"};
+
+size_t peak_working_set(int level, int threads)
+{
+    const struct kn_caches *c = kn_caches();
+    const size_t share = c->l3 / (size_t)threads;
+    switch (level) {
+    case PEAK_L1: return c->l1d / 2;
+    case PEAK_L2: return c->l2 / 2;
+    case PEAK_L3: return share / 2 > c->l2 * 4 ? c->l2 * 4 : c->l2 * 2;
+    default: return share * 4;
+    }
+}
+
+int peak_level_of(double bytes, int threads)
+{
+    const struct kn_caches *c = kn_caches();
+    return bytes <= (double)c->l1d * threads  ? PEAK_L1
+           : bytes <= (double)c->l2 * threads ? PEAK_L2
+           : bytes <= (double)c->l3           ? PEAK_L3
+                                              : PEAK_DRAM;
+}

@@ -1,0 +1,310 @@
+/* bench_kernel.c — see bench_kernel.h. */
+#include "perf/bench_kernel.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "perf/peak.h"
+
+enum { MAX_SETS = 4096, SAMPLED = 4096, LINE = 16 /* floats */ };
+
+const char *const bench_temperature_name[BENCH_TEMPERATURES] = {"hot", "cold"};
+
+/* ---- operands ------------------------------------------------------------------------- */
+
+/* Memory that cases take turns in: fresh pages cost more than most kernels. */
+static struct {
+    float *memory;
+    size_t floats;
+} pool;
+
+static float *pool_of(size_t floats)
+{
+    if (floats > pool.floats) {
+        bench_release();
+        pool.floats = floats;
+        pool.memory = mem_map(floats * sizeof(float));
+    }
+    return pool.memory;
+}
+
+void bench_release(void)
+{
+    if (pool.memory)
+        mem_unmap(pool.memory, pool.floats * sizeof(float));
+    pool.memory = NULL;
+    pool.floats = 0;
+}
+
+/* A case on its bench. */
+struct bench {
+    const struct kernel_case *c;
+    const struct kernel_call *call;
+    int threads, peer;
+    size_t floats[CASE_OPERANDS], set_floats, work_bytes;
+    int operands, sets; /* how many copies of the operands there are */
+    struct kernel_job job[MAX_SETS];
+    uint32_t order[MAX_SETS];
+    int rotated;    /* through how many of them the calls go: 1 when hot */
+    uint32_t next;  /* where the rotation is */
+    int64_t calls;  /* of the batch at hand */
+    double seconds; /* that it took */
+};
+
+/* A cache line between operands, and an odd number of them, keep operands of 2^k floats from
+ * falling into the same sets of L1. */
+static size_t room(size_t floats) { return ((floats + LINE - 1) / LINE | 1) * LINE + LINE * 2; }
+
+static int sets_for(const struct bench *b, bool from_memory)
+{
+    const struct kn_caches *caches = kn_caches();
+    const size_t l2s = caches->l2 * (size_t)b->threads, half_l3 = caches->l3 / 2;
+    size_t bytes = from_memory ? 2 * caches->l3 : 4 * l2s;
+    if (!from_memory && bytes > half_l3 && half_l3 > 2 * l2s)
+        bytes = half_l3;
+    const size_t sets = bytes / (b->set_floats * sizeof(float)) + 2;
+    return sets < MAX_SETS ? (int)sets : MAX_SETS;
+}
+
+static void fill(float *x, size_t n, char role, uint32_t seed)
+{
+    const float lo = strchr("pq", role) ? 0.1f : -2.0f, range = 2.0f - lo;
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = lo + range * (float)(seed >> 8) * 0x1p-24f;
+    }
+}
+
+static void fill_first(struct bench *b)
+{
+    for (int k = 0; k < b->operands; k++)
+        fill(b->job[0].x[k], b->floats[k], b->call->roles[k], (uint32_t)k + 1);
+    if (b->call->prepare)
+        b->call->prepare(&b->job[0]);
+}
+
+static void lay_out(struct bench *b, bool from_memory)
+{
+    b->call->floats(b->c->d, b->floats);
+    b->operands = (int)strlen(b->call->roles);
+    for (int k = 0; k < b->operands; k++)
+        b->set_floats += room(b->floats[k]);
+    b->sets = sets_for(b, from_memory);
+    b->work_bytes = b->call->work ? b->call->work(b->c, b->threads) : 0;
+    float *at = pool_of(b->set_floats * (size_t)b->sets);
+    void *const work = mem_map(b->work_bytes);
+    for (int s = 0; s < b->sets; s++) {
+        b->job[s] = (struct kernel_job){.c = b->c, .work = work};
+        b->order[s] = (uint32_t)s;
+        for (int k = 0; k < b->operands; k++) {
+            b->job[s].x[k] = at;
+            at += room(b->floats[k]);
+        }
+    }
+    struct rng r = rng_make(1, rng_stream("rotation"));
+    rng_shuffle(&r, b->order, (size_t)b->sets);
+}
+
+/* ---- calls --------------------------------------------------------------------------------- */
+
+static const struct kernel_job *take(const struct bench *b, uint32_t i)
+{
+    return &b->job[b->rotated == 1 ? 0 : b->order[i % (uint32_t)b->rotated]];
+}
+
+/* Threads meet after every call, as they do in a step. */
+static void work(void *arg, const struct crew *crew)
+{
+    struct bench *b = arg;
+    crew_wait(crew);
+    const int64_t start = clock_ns();
+    for (int64_t i = 0; i < b->calls; i++) {
+        b->call->run(take(b, b->next + (uint32_t)i), crew);
+        crew_wait(crew);
+    }
+    if (crew->thread == 0)
+        b->seconds = (double)(clock_ns() - start) * 1e-9;
+}
+
+static double ours(void *arg, int64_t calls)
+{
+    struct bench *b = arg;
+    b->calls = calls;
+    crew_run(b->threads, work, b);
+    b->next += (uint32_t)(calls % b->sets);
+    return b->seconds;
+}
+
+static double theirs(void *arg, int64_t calls)
+{
+    struct bench *b = arg;
+    const int64_t start = clock_ns();
+    for (int64_t i = 0; i < calls; i++) {
+        const struct kn_gemm g = case_gemm(take(b, b->next + (uint32_t)i));
+        peer_gemm(b->peer, &g, 0);
+    }
+    b->next += (uint32_t)(calls % b->sets);
+    return (double)(clock_ns() - start) * 1e-9;
+}
+
+/* ---- the truth --------------------------------------------------------------------------------
+ */
+
+/* Everything up to SAMPLED elements of an operand, evenly spread beyond. */
+static void compare(const struct bench *b, const struct kernel_job *before, int k,
+                    struct bench_result *r, double *error, double *largest)
+{
+    const size_t n = b->floats[k], stride = n / SAMPLED + 1;
+    for (size_t i = 0; i < n; i += stride) {
+        double bound;
+        const double want = b->call->want(before, k, i, &bound), got = (double)b->job[0].x[k][i];
+        const double off = got == want || (isnan(got) && isnan(want)) ? 0 : fabs(got - want);
+        const double units = isnan(off) ? INFINITY : off / bound;
+        *error = isnan(off) ? INFINITY : fmax(*error, off);
+        *largest = fmax(*largest, fabs(want));
+        r->of_bound = fmax(r->of_bound, off == 0 ? 0 : units);
+    }
+}
+
+/* One call, looked at: against the plain version in double, which sees updated operands as they
+ * were. */
+static void check(struct bench *b, struct bench_result *r)
+{
+    double error = 0, largest = 0;
+    struct kernel_job before = b->job[0];
+    r->residual = r->of_bound = NAN;
+    if (!b->call->want)
+        return;
+    for (int k = 0; k < b->operands; k++)
+        if (strchr("uq", b->call->roles[k])) {
+            before.x[k] = xmalloc(b->floats[k] * sizeof(float));
+            memcpy(before.x[k], b->job[0].x[k], b->floats[k] * sizeof(float));
+        }
+    b->rotated = 1;
+    (void)ours(b, 1);
+    if (b->call->finish)
+        b->call->finish(&b->job[0]);
+    r->of_bound = 0;
+    for (int k = 0; k < b->operands; k++)
+        if (strchr("wuqk", b->call->roles[k]))
+            compare(b, &before, k, r, &error, &largest);
+    r->residual = largest > 0 ? error / largest : error;
+    r->failed = !(r->of_bound <= 1);
+    for (int k = 0; k < b->operands; k++)
+        if (strchr("uq", b->call->roles[k]))
+            free(before.x[k]);
+}
+
+/* ---- the roof
+ * ------------------------------------------------------------------------------------ */
+
+/* Ceilings of one instruction set on so many threads, each measured when first asked for. */
+struct roof {
+    const struct kn_table *table;
+    int threads;
+    double flops, bandwidth[PEAK_LEVELS];
+};
+
+static struct roof *roof_of(int threads)
+{
+    enum { ROOFS = 32 };
+    static struct roof roofs[ROOFS];
+    int i = 0;
+    while (i < ROOFS - 1 && roofs[i].table &&
+           !(roofs[i].table == kn && roofs[i].threads == threads))
+        i++;
+    if (roofs[i].table != kn || roofs[i].threads != threads)
+        roofs[i] = (struct roof){.table = kn, .threads = threads};
+    return &roofs[i];
+}
+
+static double bandwidth(struct roof *roof, int level)
+{
+    if (roof->bandwidth[level] == 0)
+        roof->bandwidth[level] =
+            peak_bandwidth(roof->threads, peak_working_set(level, roof->threads));
+    return roof->bandwidth[level];
+}
+
+static void place(const struct bench_result *r, struct bench_temperature *t)
+{
+    struct roof *const roof = roof_of(r->threads);
+    const bool operations = isfinite(r->flops);
+    t->rate = (operations ? r->flops : r->bytes) / t->time.median;
+    double top = r->bytes > 0 ? bandwidth(roof, t->level) : INFINITY;
+    if (operations) {
+        if (roof->flops == 0)
+            roof->flops = peak_flops(r->threads);
+        top = fmin(roof->flops, top * r->flops / fmax(r->bytes, 1));
+    }
+    t->share = t->rate / top;
+}
+
+/* ---- all of it
+ * --------------------------------------------------------------------------------------- */
+
+static void measure(struct bench *b, const struct bench_setting *set, struct bench_result *r)
+{
+    char name[CASE_TEXT], full[CASE_TEXT + 16];
+    for (int t = 0; t < BENCH_TEMPERATURES; t++) {
+        b->rotated = t == BENCH_HOT ? 1 : b->sets;
+        snprintf(full, sizeof full, "%s/%s/%s", case_name(b->c, b->threads, name), kn->isa,
+                 bench_temperature_name[t]);
+        timer_measure(set->timer, full, ours, b, set->min_s, set->repeats, &r->at[t].time);
+        const double each = (double)b->set_floats * sizeof(float);
+        r->at[t].level = peak_level_of(each * b->rotated, b->threads);
+        place(r, &r->at[t]);
+    }
+}
+
+static void measure_peers(struct bench *b, const struct bench_setting *set, struct bench_result *r)
+{
+    struct timing time;
+    for (b->peer = 0; b->peer < PEERS; b->peer++) {
+        r->peer_s[b->peer][BENCH_HOT] = r->peer_s[b->peer][BENCH_COLD] = NAN;
+        if (b->c->kernel != KERNEL_gemm_f32 || !peer_there(b->peer))
+            continue;
+        peer_threads(b->peer, b->threads);
+        for (int t = 0; t < BENCH_TEMPERATURES; t++) {
+            b->rotated = t == BENCH_HOT ? 1 : b->sets;
+            timer_measure(set->timer, peer_names[b->peer], theirs, b, set->min_s, set->repeats,
+                          &time);
+            r->peer_s[b->peer][t] = time.median;
+        }
+    }
+}
+
+void bench_kernel(const struct kernel_case *c, int threads, const struct bench_setting *set,
+                  struct bench_result *r)
+{
+    static struct bench b; /* large, and used by one at a time */
+    const struct kernel_call *call = &kernel_calls[c->kernel];
+    memset(&b, 0, sizeof b);
+    b.c = c;
+    b.call = call;
+    b.threads = threads;
+    *r = (struct bench_result){.c = c,
+                               .isa = kn->isa,
+                               .threads = threads,
+                               .flops = call->flops ? call->flops(c) : NAN,
+                               .bytes = case_bytes(c)};
+    lay_out(&b, set->from_memory);
+    fill_first(&b);
+    check(&b, r);
+    fill_first(&b);
+    for (int s = 1; s < b.sets; s++)
+        memcpy(b.job[s].x[0], b.job[0].x[0], b.set_floats * sizeof(float));
+    measure(&b, set, r);
+    measure_peers(&b, set, r);
+    mem_unmap(b.job[0].work, b.work_bytes);
+}
+
+const char *bench_unit(const struct bench_result *r)
+{
+    return isfinite(r->flops) ? "GFLOP/s" : "GB/s";
+}
