@@ -22,7 +22,7 @@ config_cov  := -O0 --coverage
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wundef -Wconversion -Wno-sign-conversion
 OPENMP := -fopenmp
-cflags  = -std=c17 -fPIC -fno-semantic-interposition $(WARN) $(OPENMP) -Iharness -I. $(CFLAGS) $(config_$(CONFIG))
+cflags  = -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -fno-semantic-interposition $(WARN) $(OPENMP) -Iharness -I. $(CFLAGS) $(config_$(CONFIG))
 say     = $(if $(V),,@printf '  %-4s %s\n' '$1' '$(patsubst $(B)/%,%,$@)';)
 link    = $(call say,LINK) $(CC) $(LDFLAGS) $(OPENMP) $(config_$(CONFIG)) -o $@
 
@@ -218,13 +218,15 @@ c_files := $(wildcard harness/*/*.c harness/graph/ops/*.c plugins/*/*.c datasets
 h_files := $(wildcard harness/*.h harness/*/*.h plugins/*/*.h datasets/*.h datasets/*/*.h tests/*.h)
 
 # Kernels are checked as the widest instruction set of this machine compiles them.
-tidy:
-	@fail=0; for f in $(c_files); do \
-	    case $$f in harness/kernels/*) isa="$(isa_$(firstword $(ISAS))) -DKN_ISA=$(firstword $(ISAS)) \
-	        -DKN_VEC=\"kernels/vec_$(firstword $(ISAS)).h\"";; *) isa=;; esac; \
-	    clang-tidy --quiet $$f -- -std=c17 -Iharness -I. -fopenmp -DBENCH_VERSION='"$(VERSION)"' $$isa \
-	        2>/dev/null | grep -E 'warning:|error:' && fail=1; done; \
-	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+# One file after the other on each core; the kernels as the widest instruction set has them.
+tidy_isa  := $(firstword $(ISAS))
+tidy_with  = printf '%s\n' $1 | xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- -std=c17 -D_POSIX_C_SOURCE=200809L -Iharness -I. -I$(B) \
+    -fopenmp -DBENCH_VERSION='"$(VERSION)"' $2 2>/dev/null | grep -E "(warning|error): " | grep -v '^/usr/' && fail=1
+tidy: $(B)/build_info.h
+	@fail=0; \
+	$(call tidy_with,$(filter-out harness/kernels/%,$(c_files))); \
+	$(call tidy_with,$(filter harness/kernels/%,$(c_files)),$(isa_$(tidy_isa)) -DKN_ISA=$(tidy_isa) -DKN_VEC='"kernels/vec_$(tidy_isa).h"'); \
+	cppcheck --quiet --std=c11 -j $$(nproc) --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingInclude -Iharness -I. -DBENCH_VERSION='"$(VERSION)"' $(filter-out harness/kernels/%,$(c_files)) || fail=1; \
 	exit $$fail
 

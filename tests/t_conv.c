@@ -149,7 +149,8 @@ struct problem {
 
 static size_t elements(const struct kn_conv *c, int pass)
 {
-    const size_t x = (size_t)(c->N * c->H * c->W * c->C), y = (size_t)(c->N * c->OH * c->OW * c->O);
+    const size_t x = (size_t)c->N * (size_t)c->H * (size_t)c->W * (size_t)c->C,
+                 y = (size_t)c->N * (size_t)c->OH * (size_t)c->OW * (size_t)c->O;
     return pass == CONV_FORWARD     ? y
            : pass == CONV_GRAD_DATA ? x
                                     : (size_t)(c->O * c->KH * c->KW * c->C);

@@ -98,9 +98,9 @@ static void trial_init(struct trial *t, int M, int N, int K, const struct form *
     struct kn_gemm *g = &t->g;
     *t = (struct trial){0};
     *g = (struct kn_gemm){.M = M, .N = N, .K = K, .ta = f->ta, .tb = f->tb, .batch = f->batch};
-    g->lda = (size_t)(ac + f->pad);
-    g->ldb = (size_t)(bc + 2 * f->pad);
-    g->ldc = (size_t)(N + f->pad);
+    g->lda = (size_t)ac + (size_t)f->pad;
+    g->ldb = (size_t)bc + 2 * (size_t)f->pad;
+    g->ldc = (size_t)N + (size_t)f->pad;
     g->stride_a = (size_t)ar * g->lda;
     g->stride_b = (size_t)br * g->ldb;
     g->stride_c = (size_t)M * g->ldc;

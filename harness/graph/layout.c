@@ -6,6 +6,7 @@
  * elementwise ops go on in whatever layout they are given; everything else reads
  * NHWC. Where the two meet, a conversion is put in, once per value. The forward
  * graph is rewritten before differentiation, so that the backward pass follows. */
+#include <assert.h>
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static int wanted_layout(const struct nn_graph *g, const struct node *n)
         return PLAIN;
     if (n->shape.dim[0] != g->batch || g->batch % KN_LANES != 0)
         return PLAIN;
+    assert(g->node); /* inputs come first */
     const bool reads_lanes = g->node[n->in[0]].layout == LANES;
     if (n->op == &op_conv2d)
         return conv_wants_lanes(g, n, reads_lanes) ? LANES : PLAIN;
@@ -64,6 +66,7 @@ static bool is_image(const struct nn_graph *g, const struct node *reader, int i)
  * node of a graph is no conversion). */
 static int converted(struct nn_graph *g, int id, int layout, int *twin, const struct node *reader)
 {
+    assert(g->node);
     if (g->node[id].layout == layout)
         return id;
     if (!twin[id]) {

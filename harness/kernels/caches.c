@@ -1,39 +1,39 @@
 /* caches.c — how large the data caches of this machine are. */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernels/kernels.h"
 
+enum { WORD = 32 };
+
 /* Linux describes each cache of CPU 0 in a folder: level, type, size ("32K"). */
+static void word_of(int cache, const char *fact, char word[WORD])
+{
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", cache, fact);
+    FILE *f = fopen(path, "r");
+    if (!f || !fgets(word, WORD, f))
+        word[0] = '\0';
+    if (f)
+        fclose(f);
+}
+
 static size_t probe(int level)
 {
-    for (int i = 0; i < 8; i++) {
-        char path[96], type[32] = "";
-        int found = 0;
-        size_t kib = 0;
-        const char *const folder = "/sys/devices/system/cpu/cpu0/cache/index";
-        FILE *f;
-        snprintf(path, sizeof path, "%s%d/level", folder, i);
-        if ((f = fopen(path, "r"))) {
-            found = fscanf(f, "%d", &found) == 1 ? found : 0;
-            fclose(f);
-        }
-        snprintf(path, sizeof path, "%s%d/type", folder, i);
-        if ((f = fopen(path, "r"))) {
-            if (fscanf(f, "%31s", type) != 1)
-                type[0] = '\0';
-            fclose(f);
-        }
-        if (found != level || strcmp(type, "Instruction") == 0)
+    enum { CACHES = 8 };
+    for (int i = 0; i < CACHES; i++) {
+        char word[WORD];
+        word_of(i, "type", word);
+        if (strncmp(word, "Instruction", 11) == 0)
             continue;
-        snprintf(path, sizeof path, "%s%d/size", folder, i);
-        if ((f = fopen(path, "r"))) {
-            if (fscanf(f, "%zuK", &kib) != 1)
-                kib = 0;
-            fclose(f);
-        }
+        word_of(i, "level", word);
+        if (strtol(word, NULL, 10) != level)
+            continue;
+        word_of(i, "size", word);
+        const unsigned long kib = strtoul(word, NULL, 10);
         if (kib)
             return kib << 10;
     }

@@ -255,7 +255,8 @@ static struct grad plan(const struct kn_conv *c)
 static int pieces_of(const struct grad *g, size_t tiles)
 {
     const struct kn_conv *c = g->c;
-    const size_t pixels = (size_t)(c->H * c->W * c->C + c->OH * c->OW * c->O);
+    const size_t pixels = (size_t)c->H * (size_t)c->W * (size_t)c->C +
+                          (size_t)c->OH * (size_t)c->OW * (size_t)c->O;
     const size_t most = (size_t)c->N * pixels / 2 / (tiles * TILE_FLOATS + 1);
     int pieces = 1;
     while (2 * pieces <= least(c->N / KN_LANES, MOST_PIECES) && 2 * (size_t)pieces <= most)

@@ -41,7 +41,7 @@ void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int co
     const size_t ldr = e->ld_residual ? e->ld_residual : ldc, ldy = e->ld_y ? e->ld_y : ldc;
     const size_t n = (size_t)cols;
     for (int r = 0; r < rows; r++, t += ldt) {
-        const size_t row = (size_t)(i + r), col = (size_t)j;
+        const size_t row = (size_t)i + (size_t)r, col = (size_t)j;
         float *to = c + row * ldc + col;
         for (size_t k = 0; k < n; k += VF) {
             const size_t left = n - k < VF ? n - k : VF;

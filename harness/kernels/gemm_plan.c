@@ -102,7 +102,7 @@ static double split(const struct view *v, int threads, struct gemm_plan *best)
 static bool dots_pay(const struct kn_gemm *g)
 {
     enum { FEW = 16 };
-    struct gemm_plan p;
+    struct gemm_plan p = {0};
     if (g->ta || !g->tb || g->packed_b || (g->M > FEW && g->N > FEW) || g->K < 2 * VF)
         return false;
     const struct view straight = view(g, false), swapped = view(g, true);
@@ -140,7 +140,7 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
         return (struct gemm_plan){
             .dots = true, .rows = g->M > g->N ? threads : 1, .cols = g->M > g->N ? 1 : threads};
     const struct view straight = view(g, false), swapped = view(g, true);
-    struct gemm_plan p, q;
+    struct gemm_plan p = {.rows = 1, .cols = 1}, q = p;
     const double c = split(&straight, threads, &p);
     if (!g->packed_b && split(&swapped, threads, &q) < c)
         p = q;

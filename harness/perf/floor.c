@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -56,13 +57,17 @@ struct usage {
 static struct usage usage_now(void)
 {
     struct usage u = {(double)NAN, (double)NAN, 0, (double)clock_ns() * 1e-9};
-    double user, nice, system, idle, wait, irq, soft, steal;
-    const double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
+    enum { USER, NICE, SYSTEM, IDLE, WAIT, IRQ, SOFT, STEAL, COLUMNS }; /* proc(5) */
+    double ticks[COLUMNS];
+    char line[256] = "";
     FILE *f = fopen("/proc/stat", "r");
-    if (f && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &wait,
-                    &irq, &soft, &steal) == 8) {
-        u.busy = (user + nice + system + irq + soft) * tick;
-        u.steal = steal * tick;
+    if (f && fgets(line, sizeof line, f) && strncmp(line, "cpu ", 4) == 0) {
+        char *at = line + 4;
+        for (int i = 0; i < COLUMNS; i++)
+            ticks[i] = strtod(at, &at);
+        const double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
+        u.busy = (ticks[USER] + ticks[NICE] + ticks[SYSTEM] + ticks[IRQ] + ticks[SOFT]) * tick;
+        u.steal = ticks[STEAL] * tick;
     }
     if (f)
         fclose(f);
