@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/path.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "report/report.h"
@@ -23,14 +22,6 @@ static const struct option options[] = {
     {0},
 };
 /* clang-format on */
-
-static char *default_folder(void)
-{
-    char *tree = path_source_tree();
-    char *path = tree ? xprintf("%s/reports/out", tree) : xstrdup("reports/out");
-    free(tree);
-    return path;
-}
 
 static void name_command(struct report *r, int words, char **word)
 {
@@ -73,7 +64,7 @@ static bool write_report(struct store *s, int words, char **word, struct err *er
                                 : "no good run is recorded yet: `bench run lenet5` makes one");
     }
     const int shown = count < most ? count : most;
-    char *to = folder ? xstrdup(folder) : default_folder();
+    char *to = folder ? xstrdup(folder) : report_default_folder();
     bool good = report_gather(&r, s, rows, shown, err);
     if (good) {
         r.all = all;

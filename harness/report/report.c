@@ -24,6 +24,14 @@ bool report_file(const struct report *r, const char *name, const struct text *co
     return good;
 }
 
+char *report_default_folder(void)
+{
+    char *tree = path_source_tree();
+    char *path = tree ? xprintf("%s/reports/out", tree) : xstrdup("reports/out");
+    free(tree);
+    return path;
+}
+
 bool report_write(struct report *r, const char *folder, struct err *err)
 {
     r->folder = xstrdup(folder);

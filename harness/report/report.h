@@ -60,6 +60,9 @@ void report_plot(struct report *r);                  /* .svg and .png; or r->pro
 bool report_page(const struct report *r, struct err *err);
 bool report_markdown(const struct report *r, struct err *err);
 
+/* reports/out of the source tree, or of the working directory. Malloc'ed. */
+char *report_default_folder(void);
+
 /* All of it, into `folder` (made when missing). */
 bool report_write(struct report *r, const char *folder, struct err *err);
 

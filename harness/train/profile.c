@@ -24,14 +24,25 @@ struct times {
     size_t n, room;
 };
 
+/* Of the quieter steps: on a busy machine even the median is mostly other people's work. */
+static double quiet(const struct times *t)
+{
+    double *const sorted = xmalloc((t->n + 1) * sizeof *sorted);
+    for (size_t i = 0; i < t->n; i++)
+        sorted[i] = t->ns[i];
+    order_sort(sorted, t->n);
+    const double quartile = t->n ? order_quantile(sorted, t->n, 0.25) : (double)NAN;
+    free(sorted);
+    return quartile;
+}
+
 struct profile {
     struct trainer *t;
     const struct run_spec *spec;
     const struct run_sink *sink;
     struct run_end *end;
     struct times all[KINDS];
-    struct times cost[KINDS]; /* of each round: its median over that of its plain steps */
-    double limit;             /* a timed step beyond is disturbed; ns */
+    double limit; /* a timed step beyond is disturbed; ns */
     long long left_out;
     double kept_ns; /* of the timed steps that count */
     int epoch;
@@ -123,10 +134,8 @@ static void keep(struct profile *f, int kind, double ns)
     f->left_out++;
 }
 
-/* Median of `steps` steps of a kind; NAN when the run has stopped. */
-static double stretch(struct profile *f, int kind, int steps)
+static void stretch(struct profile *f, int kind, int steps)
 {
-    const size_t first = f->all[kind].n;
     program_watch(f->t->program, kind);
     for (int i = 0; i < steps && !f->stop; i++) {
         const double ns = step(f);
@@ -134,22 +143,17 @@ static double stretch(struct profile *f, int kind, int steps)
             keep(f, kind, ns);
     }
     program_watch(f->t->program, PROGRAM_PLAIN);
-    return median(f->all[kind].ns + first, f->all[kind].n - first);
 }
 
 /* One stretch of each kind; every other round backwards, so that no kind always comes after the
  * same other. */
 static void round_of(struct profile *f, int kinds, int steps, bool backwards)
 {
-    double middle[KINDS];
     for (int i = 0; i < kinds; i++) {
-        const int kind = backwards ? kinds - 1 - i : i;
-        middle[kind] = stretch(f, kind, steps);
-        if (kind == PROGRAM_PLAIN && isfinite(middle[kind]))
-            f->limit = disturbed * middle[kind];
+        stretch(f, backwards ? kinds - 1 - i : i, steps);
+        if (f->all[PROGRAM_PLAIN].n)
+            f->limit = disturbed * quiet(&f->all[PROGRAM_PLAIN]);
     }
-    for (int kind = PROGRAM_TIMED; kind < kinds && !f->stop; kind++)
-        add(&f->cost[kind], middle[kind] / middle[PROGRAM_PLAIN] - 1.0);
 }
 
 /* The length of a stretch. */
@@ -164,8 +168,7 @@ static int warm_up(struct profile *f)
         if (i + 1 >= WARM_LEAST && (double)(clock_ns() - before) > warm_ns)
             break;
     }
-    const size_t skip = warm.n / 2;
-    const double ns = median(warm.ns + skip, warm.n - skip);
+    const double ns = quiet(&warm);
     free(warm.ns);
     f->limit = disturbed * ns;
     const double steps = isfinite(ns) ? stretch_ns / ns : 1.0;
@@ -216,7 +219,7 @@ static void measure_roofs(struct run_profile *out, int threads)
     struct roofs r;
     roofs_measure(&r, threads);
     add_roof(out, "peak_flops", "", r.flops);
-    for (int level = 0; level < ROOF_LEVELS; level++)
+    for (int level = 0; level < PEAK_LEVELS; level++)
         add_roof(out, names[level], "", r.read[level]);
     for (int i = 0; kn_tables[i]; i++)
         if (kn_tables[i] != kn && kn_runs_here(kn_tables[i]))
@@ -255,8 +258,8 @@ static void sum_up(struct profile *f, struct run_profile *out)
     out->plain_ms = s.median * 1e-6;
     out->timed_ms = median(f->all[PROGRAM_TIMED].ns, f->all[PROGRAM_TIMED].n) * 1e-6;
     out->traced_ms = median(f->all[PROGRAM_TRACED].ns, f->all[PROGRAM_TRACED].n) * 1e-6;
-    out->timed_cost = median(f->cost[PROGRAM_TIMED].ns, f->cost[PROGRAM_TIMED].n);
-    out->traced_cost = median(f->cost[PROGRAM_TRACED].ns, f->cost[PROGRAM_TRACED].n);
+    out->timed_cost = quiet(&f->all[PROGRAM_TIMED]) / quiet(plain) - 1.0;
+    out->traced_cost = quiet(&f->all[PROGRAM_TRACED]) / quiet(plain) - 1.0;
     out->mean_ms = timed > 0 ? f->kept_ns / (double)timed * 1e-6 : (double)NAN;
     out->steps = timed;
     out->left_out = f->left_out;
@@ -288,9 +291,7 @@ bool profile_run(struct trainer *t, const struct run_spec *spec, const struct ru
     if (sink->profile)
         sink->profile(sink->arg, &out);
     free(explain);
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (int kind = 0; kind < KINDS; kind++)
         free(f.all[kind].ns);
-        free(f.cost[kind].ns);
-    }
     return !spec->trace || end->status != RUN_OK || trace_write(spec->trace, t, err);
 }

@@ -93,15 +93,14 @@ struct run_layer {
 };
 
 /* How a profile was measured, and against which ceilings: with run_spec.profile_s. Plain, timed
- * and traced stretches of steps alternate; their medians differ by what looking costs. */
+ * and traced stretches of steps alternate. */
 struct run_profile {
     double plain_ms, timed_ms, traced_ms; /* median step; NAN: there was none */
-    double timed_cost,
-        traced_cost;           /* how much slower than the plain stretch beside it: 0.01 is 1 % */
-    double mean_ms;            /* of the steps that run_layer.ns is the mean of */
-    long long steps, left_out; /* those; timed but disturbed, so left out */
-    struct run_metric roof[RUN_METRICS]; /* measured on the run's threads: perf/roofs.h */
-    const char *explain;                 /* NULL; borrowed for the call */
+    double timed_cost, traced_cost;       /* how much slower than plain: 0.01 is 1 % (profile.h) */
+    double mean_ms;                       /* of the steps that run_layer.ns is the mean of */
+    long long steps, left_out;            /* those; timed but disturbed, so left out */
+    struct run_metric roof[RUN_METRICS];  /* measured on the run's threads: perf/roofs.h */
+    const char *explain;                  /* NULL; borrowed for the call */
 };
 
 /* One event counted in one region, or why it was not. Energy comes this way too. */
