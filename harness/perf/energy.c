@@ -66,11 +66,11 @@ static void add_domain(struct energy *e, const char *folder, const char *name)
 }
 
 /* Of the parts of a package (core, uncore, dram) only the memory is not in the package's sum. */
-static void add_memory(struct energy *e, const char *package, const char *folder, int number)
+static void add_memory(struct energy *e, const char *package, const char *folder)
 {
     for (int i = 0; i < PARTS; i++) {
         char part[200], name[ENERGY_NAME], both[2 * ENERGY_NAME + 1];
-        snprintf(part, sizeof part, "%s/intel-rapl:%d:%d", folder, number, i);
+        snprintf(part, sizeof part, "%s:%d", folder, i);
         if (!line_of(part, "name", name, sizeof name) || strcmp(name, "dram") != 0)
             continue;
         snprintf(both, sizeof both, "%s/%s", package, name);
@@ -88,7 +88,7 @@ void energy_init(struct energy *e, const char *root)
         if (!line_of(folder, "name", name, sizeof name))
             continue;
         add_domain(e, folder, name);
-        add_memory(e, name, folder, i);
+        add_memory(e, name, folder);
     }
     if (e->domains == 0)
         snprintf(e->why, sizeof e->why,
