@@ -193,7 +193,8 @@ static const char ids_newest_first[] =
     "b.variant GLOB s.variant) "
     "SELECT json_group_array(id) FROM (SELECT id FROM run WHERE (?1 = '[]' OR benchmark_id IN "
     "wanted OR "
-    "id IN (SELECT id FROM selector)) AND (?2 = 0 OR status = 'ok') ORDER BY id DESC LIMIT ?3)";
+    "id IN (SELECT id FROM selector)) AND (?2 = 0 OR status = 'ok') AND benchmark_id IN (SELECT id "
+    "FROM benchmark WHERE kind = 'train') ORDER BY id DESC LIMIT ?3)"; /* kernels are none */
 
 /* One run for each plugin, variant and dataset, except that runs asked for by number stay. */
 static const char ids_newest_of_each[] =
@@ -205,7 +206,8 @@ static const char ids_newest_of_each[] =
     "SELECT json_group_array(id) FROM (SELECT r.id FROM (SELECT id FROM latest WHERE ?1 = '[]' OR "
     "benchmark_id IN wanted "
     "UNION SELECT id FROM selector WHERE id IS NOT NULL) l JOIN run r ON r.id = l.id "
-    "JOIN benchmark b ON b.id = r.benchmark_id LEFT JOIN plugin p ON p.id = r.plugin_id "
+    "JOIN benchmark b ON b.id = r.benchmark_id AND b.kind = 'train' LEFT JOIN plugin p ON p.id = "
+    "r.plugin_id "
     "ORDER BY p.year, b.name, r.id LIMIT ?3)";
 
 int store_rows(struct store *s, const struct store_query *q, struct store_row **rows,
