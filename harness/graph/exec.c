@@ -87,7 +87,7 @@ static void run_thread(void *arg, const struct crew *crew)
 {
     struct program *p = arg;
     const uint64_t mode = denormals_off();
-    watch(p, crew, 0, true); /* until this thread was there */
+    watch_arrive(p, crew);
     feed(p, crew);
     run_ops(p, crew);
     if (!p->options.train)

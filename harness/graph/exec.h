@@ -65,6 +65,8 @@ struct program {
     int trace_room;          /* steps that a trace keeps: the last ones */
     long long traced, timed; /* steps so far */
     bool counted;            /* watch[].flops hold a step */
+    void (*lap)(void *arg, int slot); /* program_laps() */
+    void *lap_arg;
     struct program_hooks hooks;
     struct program_step *told; /* feed, exec[0..count), update */
     struct poison *poison;
@@ -90,10 +92,23 @@ void watch_end(struct program *p);
 /* Inside, by every thread: what it did since its last note was slot's, or waiting behind it. */
 void watch_note(struct program *p, int thread, int slot, bool waited);
 
+void watch_lap(struct program *p, int thread, int slot);
+
 static inline void watch(struct program *p, const struct crew *crew, int slot, bool waited)
 {
     if (p->watching)
         watch_note(p, crew->thread, slot, waited);
+    if (p->lap)
+        watch_lap(p, crew->thread, slot);
+}
+
+/* This thread has come: the time until then is the feed's wait, its events are no op's. */
+static inline void watch_arrive(struct program *p, const struct crew *crew)
+{
+    if (p->watching)
+        watch_note(p, crew->thread, 0, true);
+    if (p->lap)
+        watch_lap(p, crew->thread, -1);
 }
 
 #endif

@@ -130,6 +130,10 @@ struct program_event {
 /* The i-th event of a thread, in order of time; false past the last. */
 bool program_event(const struct program *p, int thread, int i, struct program_event *event);
 
+/* In the steps to come every thread calls lap() behind each of its ops and each barrier, with the
+ * index in program_steps() of what has just ended; with -1 as it enters the step. NULL: no more. */
+void program_laps(struct program *p, void (*lap)(void *arg, int slot), void *arg);
+
 /* FLOPs a second time: program_count() makes the next program_run() count in its kernels
  * (kernels/count.h), bit for bit the same step. program_audit() then compares every op's sum with
  * the analytic program_step.flops and fails with the op's row, name and both numbers when they

@@ -25,5 +25,5 @@ cat <<END
 #define BUILD_DIRTY    $dirty
 #define BUILD_DIFF     "$diff"
 #define BUILD_FLAGS    $(sed -n 1p "$1" | quote)
-#define BUILD_LDFLAGS  $(sed -n 2p "$1" | quote)
+#define BUILD_LDFLAGS  $(sed -n '2s/^ *//p' "$1" | quote)
 END

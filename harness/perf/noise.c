@@ -207,6 +207,14 @@ void noise_init(struct noise_ledger *l, const char *root)
 
 void noise_open(struct noise_ledger *l) { noise_look(l->root, &l->opened); }
 
+void noise_pause(struct noise_ledger *l) { l->heap_paused = heap_bytes(); }
+
+void noise_resume(struct noise_ledger *l)
+{
+    if (l->heap_paused >= 0 && l->opened.heap_bytes >= 0)
+        l->opened.heap_bytes += heap_bytes() - l->heap_paused;
+}
+
 void noise_close(struct noise_ledger *l, long long steps)
 {
     struct noise_look now;

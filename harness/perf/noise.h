@@ -41,6 +41,7 @@ struct noise_look {
 struct noise_ledger {
     char root[128];
     struct noise_look opened;
+    long long heap_paused;
     struct noise sum;
 };
 
@@ -48,6 +49,10 @@ struct noise_ledger {
 void noise_init(struct noise_ledger *l, const char *root);
 void noise_open(struct noise_ledger *l);
 void noise_close(struct noise_ledger *l, long long steps);
+
+/* What is allocated between these two, in an open stretch, is not the steps'. */
+void noise_pause(struct noise_ledger *l);
+void noise_resume(struct noise_ledger *l);
 
 /* The two halves of it, for tests: a look at the machine, and the sum of a stretch between two. */
 void noise_look(const char *root, struct noise_look *now);

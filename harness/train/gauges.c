@@ -33,6 +33,13 @@ static int regions_of(const struct gauges *g, const struct program *p)
     return 1 + ops;
 }
 
+/* On every thread, behind every op. */
+static void lap(void *arg, int slot)
+{
+    const struct gauges *g = arg;
+    counters_lap_here(g->counters, 1 + slot);
+}
+
 void gauges_open(struct gauges *g, struct program *p)
 {
     if (g->counters && !g->counting)
@@ -43,7 +50,12 @@ void gauges_open(struct gauges *g, struct program *p)
     g->ticked = clock_ns();
     if (g->counters)
         counters_lap(g->counters, COUNTERS_NOWHERE);
+    if (g->counters && g->by_op)
+        program_laps(p, lap, g);
 }
+
+void gauges_pause(struct gauges *g) { noise_pause(&g->noise); }
+void gauges_resume(struct gauges *g) { noise_resume(&g->noise); }
 
 void gauges_tick(struct gauges *g, int64_t now)
 {
@@ -55,7 +67,7 @@ void gauges_tick(struct gauges *g, int64_t now)
 
 void gauges_close(struct gauges *g, struct program *p, long long steps)
 {
-    (void)p;
+    program_laps(p, NULL, NULL);
     if (g->counters)
         counters_lap(g->counters, 0);
     energy_close(&g->energy);

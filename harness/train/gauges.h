@@ -33,6 +33,8 @@ void gauges_release(struct gauges *g);
 /* Around a stretch of `steps` timed steps of `p`; its team of threads exists already. */
 void gauges_open(struct gauges *g, struct program *p);
 void gauges_tick(struct gauges *g, int64_t now); /* between steps: catches the energy's wraps */
+void gauges_pause(struct gauges *g); /* around what the harness allocates between steps */
+void gauges_resume(struct gauges *g);
 void gauges_close(struct gauges *g, struct program *p, long long steps);
 
 /* Each event and energy domain once for all timed steps; with a profile, events for each op too. */

@@ -66,8 +66,11 @@ static void tell_progress(struct loop *l, int64_t now)
         .samples_per_s = (double)l->t.plan.batch * (double)l->t.steps / (l->steps_ns * 1e-9),
         .eta_s = eta(l, now),
     };
-    if (l->sink->progress)
-        l->sink->progress(l->sink->arg, &p);
+    if (!l->sink->progress)
+        return;
+    gauges_pause(&l->gauges);
+    l->sink->progress(l->sink->arg, &p);
+    gauges_resume(&l->gauges);
 }
 
 /* -------------------------------------------------------------------- stopping */
