@@ -14,9 +14,10 @@ EMBED(time_gp, "reports/time.gp");
 EMBED(cost_gp, "reports/cost.gp");
 EMBED(steps_gp, "reports/steps.gp");
 EMBED(layers_gp, "reports/layers.gp");
+EMBED(roofline_gp, "reports/roofline.gp");
 
 const struct asset report_scripts[] = {
-    {"style.gp", style_gp},   {"loss.gp", loss_gp}, {"accuracy.gp", accuracy_gp},
-    {"time.gp", time_gp},     {"cost.gp", cost_gp}, {"steps.gp", steps_gp},
-    {"layers.gp", layers_gp}, {NULL, NULL},
+    {"style.gp", style_gp},   {"loss.gp", loss_gp},         {"accuracy.gp", accuracy_gp},
+    {"time.gp", time_gp},     {"cost.gp", cost_gp},         {"steps.gp", steps_gp},
+    {"layers.gp", layers_gp}, {"roofline.gp", roofline_gp}, {NULL, NULL},
 };

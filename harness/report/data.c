@@ -12,7 +12,7 @@
 #include "report/report.h"
 #include "report/table.h"
 
-static void provenance(const struct report *r, struct text *t, const char *what)
+void report_provenance(const struct report *r, struct text *t, const char *what)
 {
     char date[64];
     const time_t now = time(NULL);
@@ -23,7 +23,7 @@ static void provenance(const struct report *r, struct text *t, const char *what)
 }
 
 /* Tabs, newlines and quotes would end a field. */
-static void add_label(struct text *t, const char *label)
+void report_label(struct text *t, const char *label)
 {
     text_add(t, "\"");
     for (; *label; label++)
@@ -42,7 +42,7 @@ static void add_number(struct text *t, double x)
 static bool write_runs(const struct report *r, struct err *err)
 {
     struct text t = {0};
-    provenance(r, &t, "one line a run; step quantiles in ms, of warm steps");
+    report_provenance(r, &t, "one line a run; step quantiles in ms, of warm steps");
     text_add(&t,
              "# "
              "label\tyear\tparameters\tMACs\tquality\tbest\tpublished\ttime_s\tsamples_per_s\tstep_"
@@ -53,7 +53,7 @@ static bool write_runs(const struct report *r, struct err *err)
         const double numbers[] = {w->params,        w->macs,      w->last,
                                   w->best,          w->published, w->time_s,
                                   w->samples_per_s, w->step_ms,   w->step_ms_mad};
-        add_label(&t, r->runs[i].label);
+        report_label(&t, r->runs[i].label);
         add_number(&t, w->year ? w->year : (double)NAN);
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
             add_number(&t, numbers[k]);
@@ -67,7 +67,7 @@ static bool write_runs(const struct report *r, struct err *err)
 }
 
 /* gnuplot's 'strings' double their quotes. */
-static void add_string(struct text *t, const char *s)
+void report_string(struct text *t, const char *s)
 {
     text_add(t, "'");
     for (; *s; s++)
@@ -93,11 +93,11 @@ static bool write_words(const struct report *r, struct err *err)
         for (int k = 0; k < r->runs[i].points_count; k++)
             epochs = r->runs[i].points[k].epoch > epochs ? r->runs[i].points[k].epoch : epochs;
     text_add(&t, "epochs = %d\nquality = ", epochs);
-    add_string(&t, text_str(&axis));
+    report_string(&t, text_str(&axis));
     text_add(&t, "\nruns = %d\narray label[%d] = [", runs, runs ? runs : 1);
     for (int i = 0; i < runs; i++) {
         text_add(&t, i ? ", " : "");
-        add_string(&t, r->runs[i].label);
+        report_string(&t, r->runs[i].label);
     }
     text_add(&t, "]\n");
     const bool good = report_file(r, "words.gp", &t, err);
@@ -110,11 +110,11 @@ static bool write_words(const struct report *r, struct err *err)
 static bool write_curves(const struct report *r, struct err *err)
 {
     struct text t = {0};
-    provenance(r, &t, "a block a run, a line an epoch");
+    report_provenance(r, &t, "a block a run, a line an epoch");
     text_add(&t,
              "# epoch\ttime_s\trate\ttrain_loss\ttest_loss\ttrain_quality\ttest_quality\tstep\n");
     for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
-        add_label(&t, r->runs[i].label);
+        report_label(&t, r->runs[i].label);
         text_add(&t, "\n");
         if (!r->runs[i].points_count) /* keeps its place, and with it everybody's colour */
             text_add(&t, "NaN\tNaN\tNaN\tNaN\tNaN\tNaN\tNaN\tNaN\n");
@@ -174,10 +174,10 @@ static bool write_layers(const struct report *r, const struct report_run *run, c
     struct row_time sums[MOST_ROWS];
     char file[64];
     const int rows = sum_rows(run, sums);
-    provenance(r, &t, "mean time of one step by row of the paper's table, ms");
+    report_provenance(r, &t, "mean time of one step by row of the paper's table, ms");
     text_add(&t, "# row\tforward\tbackward\tupdate\tinput\n");
     for (int i = 0; i < rows; i++) {
-        add_label(&t, sums[i].row);
+        report_label(&t, sums[i].row);
         for (int pass = 0; pass < PASSES; pass++)
             add_number(&t, sums[i].ms[pass]);
         text_add(&t, "\n");
@@ -295,11 +295,29 @@ static const struct {
      has_steps},
 };
 
+static bool add_roofline(struct report *r, const struct report_run *run, struct err *err)
+{
+    char name[32], title[160];
+    snprintf(name, sizeof name, "roofline_%lld", (long long)run->row.id);
+    snprintf(title, sizeof title, "The ops of %.120s under the machine's roofs", run->label);
+    struct report_picture *p = add_picture(r, name, title);
+    snprintf(
+        p->caption, sizeof p->caption,
+        "Every op that computes: operations a second against operations a byte, batch %d on %d "
+        "thread%s; the larger a point, the more of the step it takes. The slanted roofs are "
+        "the measured bandwidths of caches and memory, the flat ones fused multiply-adds of "
+        "each instruction set. Bytes count each input and output once, so an op whose data "
+        "are still in a nearer cache can stand above the roof of its size.",
+        run->row.batch, run->row.threads, run->row.threads == 1 ? "" : "s");
+    return report_roofline(r, run, name, err);
+}
+
 static bool choose_pictures(struct report *r, struct err *err)
 {
     int drawn = 0;
     bool good = true;
-    r->pictures = xcalloc(sizeof pictures / sizeof *pictures + REPORT_LAYERS, sizeof *r->pictures);
+    r->pictures =
+        xcalloc(sizeof pictures / sizeof *pictures + 2 * REPORT_LAYERS, sizeof *r->pictures);
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
         if (!any(r, pictures[i].needs))
             continue;
@@ -322,6 +340,8 @@ static bool choose_pictures(struct report *r, struct err *err)
                  run->row.batch, run->row.threads, run->row.threads == 1 ? "" : "s",
                  (long long)run->row.id);
         good = write_layers(r, run, name, err);
+        if (good && report_has_roofs(run))
+            good = add_roofline(r, run, err);
     }
     return good;
 }

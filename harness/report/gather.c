@@ -58,7 +58,7 @@ static bool read_run(struct store *s, struct report_run *run, struct err *err)
     return (run->points_count = store_curve(s, id, &run->points, err)) >= 0 &&
            (run->layers_count = run->row.profiled ? store_layers(s, id, &run->layers, err) : 0) >=
                0 &&
-           read_steps(s, run, err);
+           store_roofs(s, id, run->roof, err) && read_steps(s, run, err);
 }
 
 /* The page tells one machine and one build; it must say so when there were more. */

@@ -22,6 +22,7 @@ struct report_run {
     char label[2 * RUN_NAME + 32]; /* "lenet5:modern", and what else tells it from the others */
     struct store_point *points;
     struct run_layer *layers;
+    struct run_metric roof[RUN_METRICS]; /* of a profile: report_roofline() */
     int points_count, layers_count;
     double step_quantile[5]; /* ms: 1, 25, 50, 75, 99 % of warm steps; NAN without samples */
 };
@@ -71,6 +72,15 @@ bool report_file(const struct report *r, const char *name, const struct text *co
                  struct err *err);
 bool report_is_percent(const char *metric);
 struct table *report_layers_table(const struct report_run *run);
+void report_label(struct text *t, const char *label);   /* a quoted field of a .tsv */
+void report_string(struct text *t, const char *string); /* gnuplot's 'string' */
+void report_provenance(const struct report *r, struct text *t,
+                       const char *what); /* a .tsv's head */
+
+/* roofline.c: NAME.gp and NAME.tsv with every op of a run that has roofs. */
+bool report_has_roofs(const struct report_run *run);
+bool report_roofline(const struct report *r, const struct report_run *run, const char *name,
+                     struct err *err);
 
 /* Reads NAME.svg of the folder and makes it fit to stand inside a page: no prologue, ids of its
  * own, a title for those who cannot see. False when there is none. */

@@ -1,4 +1,5 @@
 /* detail.c — everything that is known of one run, and the database's upkeep; see store.h. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,8 @@ int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct 
                                 .macs = sql_double(q, 6),
                                 .flops = sql_double(q, 7),
                                 .bytes = sql_double(q, 8),
-                                .ns = sql_double(q, 9)};
+                                .ns = sql_double(q, 9),
+                                .wait_ns = NAN};
         sql_copy(q, 0, l->row, sizeof l->row);
         sql_copy(q, 1, l->op, sizeof l->op);
         sql_copy(q, 2, l->shape, sizeof l->shape);
@@ -85,6 +87,24 @@ int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct 
         sql_copy(q, 4, l->at, sizeof l->at);
     }
     return listed(state, count, (void **)layers);
+}
+
+bool store_roofs(struct store *s, int64_t id, struct run_metric roof[RUN_METRICS], struct err *err)
+{
+    int count = 0, state = 1;
+    memset(roof, 0, RUN_METRICS * sizeof *roof);
+    sqlite3_stmt *q = sql_query(&s->sql, err,
+                                "SELECT m.name, v.value FROM value v JOIN metric m ON "
+                                "m.id = v.metric_id WHERE v.run_id = ? AND v.how = 'roof' "
+                                "ORDER BY v.value DESC",
+                                "i", id);
+    while (q && count < RUN_METRICS && (state = sql_next(&s->sql, q, err)) == 1) {
+        sql_copy(q, 0, roof[count].name, sizeof roof[count].name);
+        roof[count++].value = sql_double(q, 1);
+    }
+    if (q && state == 1)
+        sqlite3_reset(q);
+    return q && state >= 0;
 }
 
 int store_counters(struct store *s, int64_t id, struct run_counter **counters, struct err *err)

@@ -160,6 +160,10 @@ void store_facts_free(struct store_fact *facts, int count);
 const char *store_fact(const struct store_fact *facts, int count, const char *group,
                        const char *key); /* "" if none */
 
+/* The roofs that a profile was measured against (run_profile.roof); nameless where there are none.
+ */
+bool store_roofs(struct store *s, int64_t id, struct run_metric roof[RUN_METRICS], struct err *err);
+
 /* ------------------------------------------------------------------- upkeep */
 
 /* Reads every page, index and reference. `said` gets what was counted, for people. False and

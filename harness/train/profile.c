@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -31,9 +32,9 @@ static double quiet(const struct times *t)
     for (size_t i = 0; i < t->n; i++)
         sorted[i] = t->ns[i];
     order_sort(sorted, t->n);
-    const double quartile = t->n ? order_quantile(sorted, t->n, 0.25) : (double)NAN;
+    const double decile = t->n ? order_quantile(sorted, t->n, 0.10) : (double)NAN;
     free(sorted);
-    return quartile;
+    return decile;
 }
 
 struct profile {
@@ -202,14 +203,19 @@ static void measure(struct profile *f)
 
 /* ------------------------------------------------------------------------ telling */
 
+/* Keeps the higher of what was measured before and now: what disturbs only lowers a ceiling. */
 static void add_roof(struct run_profile *out, const char *name, const char *more, double value)
 {
-    for (int i = 0; i < RUN_METRICS; i++)
-        if (!out->roof[i].name[0]) {
-            snprintf(out->roof[i].name, sizeof out->roof[i].name, "%s%s", name, more);
-            out->roof[i].value = value;
-            return;
-        }
+    char whole[RUN_NAME];
+    snprintf(whole, sizeof whole, "%s%s", name, more);
+    for (int i = 0; i < RUN_METRICS; i++) {
+        struct run_metric *roof = &out->roof[i];
+        if (roof->name[0] && strcmp(roof->name, whole) != 0)
+            continue;
+        snprintf(roof->name, sizeof roof->name, "%s", whole);
+        roof->value = fmax(roof->value, value);
+        return;
+    }
 }
 
 /* Arithmetic of every instruction set that runs here, and the bandwidths. */
@@ -285,6 +291,7 @@ bool profile_run(struct trainer *t, const struct run_spec *spec, const struct ru
     f.began = f.told = clock_ns();
     measure(&f);
     sum_up(&f, &out);
+    measure_roofs(&out, t->plan.threads);
     char *const explain = spec->explain ? program_explain(t->program) : NULL;
     out.explain = explain;
     profile_tell_layers(t->program, sink);

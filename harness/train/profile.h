@@ -2,8 +2,9 @@
  *
  * Short stretches of plain, timed and (with a trace) traced steps alternate, so that a
  * machine that changes its pace changes it for all of them. A timed step that took
- * more than 1.25 of the plain steps' lower quartile was disturbed by something else and
- * is left out; how many is told. What looking costs is the ratio of such quartiles. */
+ * more than 1.25 of the plain steps' lowest decile was disturbed by something else and
+ * is left out; how many is told. What looking costs is the ratio of such deciles. Roofs are
+ * measured before and after, and the higher counts. */
 #ifndef PROFILE_H
 #define PROFILE_H
 
