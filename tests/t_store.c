@@ -132,6 +132,92 @@ static void round_trip(void)
            "the interval of the median holds the median of the 490 warm steps");
 }
 
+/* A run that was disturbed and counted. */
+static int64_t disturbed_run(struct store_session *session)
+{
+    const struct run_spec spec = {.plugin = "mlp", .variant = "modern", .seed = 1};
+    struct run_plan plan = fill_plan(&fill_nets[1], 1, 1);
+    struct store_run *r = store_run_begin(session, &spec, NULL, NULL);
+    const int64_t id = r ? store_run_id(r) : 0;
+    const struct run_counter counters[] = {
+        {"steps", -1, "energy package-0", "rapl", 84, "", -1, -1, 42},
+        {"steps", -1, "energy package-0/dram", "rapl", 42, "", -1, -1, 42},
+        {"steps", -1, "cycles", "perf", 4.2e9, "", 1000, 250, 42},
+        {"steps", -1, "l2-misses", "papi", NAN, "this machine shows no PMU", -1, -1, 42},
+        {"3 C1 conv2d forward", 3, "cycles", "perf", 1e9, "", 1000, 1000, 42},
+    };
+    const struct run_end end = {.status = RUN_OK,
+                                .step_ms_median = 2,
+                                .step_ms_mad = 0.1,
+                                .step_ms_min = 1.9,
+                                .samples_per_s = NAN,
+                                .train_loss = NAN,
+                                .steps = 50,
+                                .tainted = "the neighbours had a party",
+                                .steady = RUN_UNSTEADY,
+                                .unsteady = "no steady state",
+                                .noise = {.steps = 42,
+                                          .wall_s = 2,
+                                          .cpu_s = 3.5,
+                                          .cpus = 2,
+                                          .steal_s = 0.5,
+                                          .foreign_s = NAN,
+                                          .freq_min_hz = NAN,
+                                          .freq_max_hz = NAN,
+                                          .switches = 7,
+                                          .throttles = -1}};
+    bool good = id && store_run_plan(r, &plan, NULL);
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        good = good && store_run_counter(r, &counters[i], NULL);
+    return good && store_run_end(r, &end, NULL) ? id : 0;
+}
+
+static void counters_and_noise(void)
+{
+    const char *path = in_folder("noise.db");
+    struct store_session *session;
+    struct store *s = open_new(path, &session);
+    struct err err = {0};
+    struct run_counter *c;
+    struct store_row row;
+    struct store_fact *f;
+    const int64_t id = disturbed_run(session), calm = fill_run(session, 1, 1, false);
+    ok(id && store_row(s, id, &row, &err), "a disturbed run is recorded: %s", err.text);
+    is_str(row.status, "ok", "it keeps its status");
+    is_str(row.tainted, "the neighbours had a party", "and tells why it is tainted");
+    is_int(row.steady, RUN_UNSTEADY, "it was not steady");
+    is_str(row.unsteady, "no steady state", "which it says too");
+    is_int(store_counters(s, id, &c, &err), 5, "five counters come back");
+    is_str(c[0].event, "l2-misses", "totals first, by source");
+    ok(isnan(c[0].value) && c[0].enabled_ns == -1, "not counted is NAN, not 0");
+    is_str(c[0].reason, "this machine shows no PMU", "with the reason");
+    ok(c[1].value == 4.2e9 && c[1].running_ns == 250, "a multiplexed one keeps its times");
+    is_int(c[4].layer, 3, "ops come last");
+    is_str(c[4].region, "3 C1 conv2d forward", "with their region");
+    free(c);
+    const int n = store_facts(s, id, &f, &err);
+    is_str(store_fact(f, n, "noise", "stolen"), "12.50 % of 2 CPUs", "a fact for people");
+    is_str(store_fact(f, n, "noise", "throttles"), "", "what is unknown is no fact");
+    ok(strstr(store_fact(f, n, "trust", "disturbance"), "party"), "the taint is one");
+    store_facts_free(f, n);
+    ok(store_row(s, calm, &row, &err) && !*row.tainted && row.steady == RUN_STEADY_UNKNOWN,
+       "a run that tells nothing is neither");
+    (void)store_session_end(session, 0, NULL);
+    store_close(s);
+    is_int(scalar(path, "SELECT count(*) FROM ledger"), 1, "and has no ledger");
+    is_int(scalar(path,
+                  "SELECT value = 3 FROM value v JOIN metric m ON m.id = v.metric_id WHERE "
+                  "m.name = 'energy_step_j'"),
+           1, "energy of a step: package and memory");
+    ok(!execute(path,
+                "INSERT INTO counter(run_id, region, event, source, steps) VALUES (1, 'x', "
+                "'y', 'perf', 1)"),
+       "neither value nor reason is refused");
+    ok(execute(path, "PRAGMA foreign_keys = ON; DELETE FROM run"), "runs can be removed");
+    is_int(scalar(path, "SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM counter)"), 0,
+           "and take their ledger and counters with them");
+}
+
 static void facts(void)
 {
     struct store_session *session;
@@ -397,6 +483,49 @@ static void migrations(void)
            "and half of nothing");
 }
 
+/* Runs written by schema 1, as they were, then brought forward. */
+static void from_schema_1(void)
+{
+    const char *path = in_folder("one.db");
+    const struct migration first[] = {store_migrations[0], {0, NULL}};
+    struct err err = {0};
+    ok(migrate(path, first, &err), "a database of schema 1: %s", err.text);
+    ok(execute(path,
+               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
+               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
+               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
+               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
+               "(1, 's', 'run', 'bench', 1, 1, 5);"
+               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
+               "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, epochs) "
+               "VALUES (1, 'r', 1, 1, 5, 'ok', 2);"
+               "INSERT INTO value(run_id, metric_id, how, value) SELECT 1, id, 'median', 0.002 "
+               "FROM metric WHERE name = 'step_s'"),
+       "with a run in it");
+    const int64_t before = scalar(path, "SELECT value * 1e9 FROM v_series");
+    struct store *s = store_open(path, STORE_READ, &err);
+    ok(!s && strstr(err.text, "bench db migrate"), "is not read as it is: %s", err.text);
+    s = store_open(path, STORE_WRITE, &err);
+    ok(s && store_schema(s) == STORE_SCHEMA, "opened for writing it becomes schema %d",
+       STORE_SCHEMA);
+    struct store_row row;
+    struct text said = {0};
+    ok(s && store_row(s, 1, &row, &err), "its run is there: %s", err.text);
+    ok(row.step_ms == 2 && !*row.tainted && row.steady == RUN_STEADY_UNKNOWN,
+       "as it was; of taint and steadiness nothing is known");
+    is_int(count_of(s, "lenet5", NULL, 0, true), 1, "it is still the newest of its kind");
+    ok(s && store_check(s, &said, &err), "and sound: %s%s", text_str(&said), err.text);
+    struct store_session *session = s ? store_session_begin(s, 0, NULL, &err) : NULL;
+    ok(session && disturbed_run(session), "new runs go in beside it");
+    (void)store_session_end(session, 0, NULL);
+    store_close(s);
+    text_release(&said);
+    is_int(scalar(path, "SELECT value * 1e9 FROM v_series WHERE run_id = 1"), before,
+           "the same series of numbers before and after");
+    is_int(scalar(in_folder("one.db.schema1.bak"), "PRAGMA user_version"), 1,
+           "a copy of the old file was kept");
+}
+
 /* ---- several processes ---------------------------------------------------------------------- */
 
 static pid_t start_writer(const char *path, int first, int runs)
@@ -432,7 +561,8 @@ static void two_writers(void)
     ok(!status[0] && !status[1] && !status[2], "three processes write to one new database at once");
     is_int(scalar(path, "SELECT count(*) FROM run WHERE steps IS NOT NULL"), 120,
            "every run is there");
-    is_int(scalar(path, "SELECT count(*) FROM migration"), STORE_SCHEMA, "the schema was made once");
+    is_int(scalar(path, "SELECT count(*) FROM migration"), STORE_SCHEMA,
+           "the schema was made once");
 }
 
 static void killed(void)
@@ -511,6 +641,7 @@ int main(int argc, char **argv)
     if (!mkdtemp(folder))
         return 1;
     round_trip();
+    counters_and_noise();
     facts();
     before_the_worker();
     queries();
@@ -518,6 +649,7 @@ int main(int argc, char **argv)
     strangers();
     damage();
     migrations();
+    from_schema_1();
     two_writers();
     killed();
     read_only();

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/run_json.h"
 #include "report/format.h"
 #include "report/table.h"
 #include "store/store.h"
@@ -52,7 +53,9 @@ static void as_table(const struct store_row *rows, int count)
         table_cell(t, "%s", format_si(r->samples_per_s, b));
         table_cell(t, "%s", format_fixed(r->threads < 0 ? (double)NAN : r->threads, 0, b));
         table_cell(t, "%s", *r->isa ? r->isa : "–");
-        table_cell(t, "%s%s%s", r->status, *r->reason ? ": " : "", r->reason);
+        table_cell(t, "%s%s%s%s%s", r->status, *r->tainted ? ", tainted" : "",
+                   r->steady == RUN_UNSTEADY ? ", unsteady" : "", *r->reason ? ": " : "",
+                   r->reason);
         table_tone(t, good ? TONE_GOOD : TONE_BAD);
     }
     table_text(t, stdout, table_width(stdout), cli_color(stdout));
@@ -67,7 +70,7 @@ struct field {
     double real;     /* NAN: unknown */
     const char *text;
 };
-enum { FIELDS = 28 };
+enum { FIELDS = 31 };
 
 static long long whole(double x) { return isfinite(x) ? (long long)x : -1; }
 
@@ -89,7 +92,9 @@ static int fields_of(const struct store_row *r, struct field f[FIELDS])
         {"train_loss", REAL, 0, r->train_loss, 0}, {"test_loss", REAL, 0, r->test_loss, 0},
         {"metric", TEXT, 0, 0, r->metric},        {"last", REAL, 0, r->last, 0},
         {"best", REAL, 0, r->best, 0},            {"published", REAL, 0, r->published, 0},
-        {"time_s", REAL, 0, r->time_s, 0},
+        {"time_s", REAL, 0, r->time_s, 0},        {"tainted", TEXT, 0, 0, r->tainted},
+        {"steady", WHOLE, r->steady == RUN_STEADY_UNKNOWN ? -1 : r->steady == RUN_STEADY, 0, 0},
+        {"unsteady", TEXT, 0, 0, r->unsteady},
         /* clang-format on */
     };
     _Static_assert(sizeof all_fields / sizeof *all_fields == FIELDS, "every field, once");
@@ -110,6 +115,10 @@ static json_t *row_json(const struct store_row *r)
         json_object_set_new(j, f[i].name, v ? v : json_null());
     }
     json_object_set_new(j, "synthetic", json_boolean(r->synthetic));
+    json_object_set_new(j, "tainted", *r->tainted ? json_string(r->tainted) : json_null());
+    json_object_set_new(j, "unsteady", *r->unsteady ? json_string(r->unsteady) : json_null());
+    if (r->steady != RUN_STEADY_UNKNOWN)
+        json_object_set_new(j, "steady", json_boolean(r->steady == RUN_STEADY));
     return j;
 }
 
@@ -240,13 +249,46 @@ static void show_layers(const struct run_layer *layers, int count)
     table_free(t);
 }
 
+static void cell_of_count(struct table *t, double value)
+{
+    if (isfinite(value))
+        table_cell(t, "%.6g", value);
+    else
+        table_cell(t, "–");
+}
+
+static void show_counters(const struct run_counter *counters, int count)
+{
+    static const struct table_column columns[] = {{"region", false, 0}, {"event", false, 0},
+                                                  {"a step", true, 0},  {"total", true, 2},
+                                                  {"source", false, 1}, {"", false, 0}};
+    struct table *t = table_new(columns, sizeof columns / sizeof *columns);
+    for (int i = 0; i < count; i++) {
+        const struct run_counter *c = &counters[i];
+        table_cell(t, "%s", c->region);
+        table_cell(t, "%s", c->event);
+        cell_of_count(t, c->value / (double)c->steps);
+        cell_of_count(t, c->value);
+        table_cell(t, "%s", c->source);
+        if (isfinite(c->value) && c->running_ns < c->enabled_ns)
+            table_cell(t, "multiplexed: counted %.0f %% of the time",
+                       100 * (double)c->running_ns / (double)c->enabled_ns);
+        else
+            table_cell(t, "%s", c->reason);
+    }
+    putchar('\n');
+    table_text(t, stdout, table_width(stdout), cli_color(stdout));
+    table_free(t);
+}
+
 /* Everything that is known of one run, read before anything is printed. */
 struct whole_run {
     struct store_row row;
     struct store_fact *facts;
     struct store_point *points;
     struct run_layer *layers;
-    int facts_count, points_count, layers_count;
+    struct run_counter *counters;
+    int facts_count, points_count, layers_count, counters_count;
 };
 
 static bool read_run(struct store *s, int64_t id, struct whole_run *w, struct err *err)
@@ -254,13 +296,14 @@ static bool read_run(struct store *s, int64_t id, struct whole_run *w, struct er
     return store_row(s, id, &w->row, err) &&
            (w->facts_count = store_facts(s, id, &w->facts, err)) >= 0 &&
            (w->points_count = store_curve(s, id, &w->points, err)) >= 0 &&
-           (w->layers_count = store_layers(s, id, &w->layers, err)) >= 0;
+           (w->layers_count = store_layers(s, id, &w->layers, err)) >= 0 &&
+           (w->counters_count = store_counters(s, id, &w->counters, err)) >= 0;
 }
 
 static void show_json(const struct whole_run *w)
 {
     json_t *run = row_json(&w->row), *facts = json_object(), *points = json_array(),
-           *layers = json_array();
+           *layers = json_array(), *counters = json_array();
     for (int i = 0; i < w->facts_count; i++) {
         json_t *group = json_object_get(facts, w->facts[i].group);
         if (!group)
@@ -285,7 +328,10 @@ static void show_json(const struct whole_run *w)
                               l->op, "pass", l->pass, "shape", l->shape, "kernel", l->kernel,
                               "macs", l->macs, "flops", l->flops, "bytes", l->bytes, "ns", l->ns));
     }
+    for (int i = 0; i < w->counters_count; i++)
+        json_array_append_new(counters, run_counter_json(&w->counters[i]));
     json_object_set_new(run, "facts", facts);
+    json_object_set_new(run, "counters", counters);
     json_object_set_new(run, "epochs_done", points);
     json_object_set_new(run, "layers", layers);
     print_json(json_pack("{s:i, s:[o]}", "schema", 1, "runs", run));
@@ -300,6 +346,8 @@ static void show_text(const struct whole_run *w)
         show_curve(&w->row, w->points, w->points_count);
     if (w->layers_count)
         show_layers(w->layers, w->layers_count);
+    if (w->counters_count)
+        show_counters(w->counters, w->counters_count);
 }
 
 static bool show_steps(struct store *s, int64_t id, struct err *err)
@@ -334,6 +382,7 @@ static bool show(struct store *s, const char *word, struct err *err)
     store_facts_free(w.facts, w.facts_count > 0 ? w.facts_count : 0);
     free(w.points);
     free(w.layers);
+    free(w.counters);
     return good;
 }
 

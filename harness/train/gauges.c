@@ -82,11 +82,15 @@ static void name_region(const struct program *p, int layer, char region[RUN_NAME
     static const char *const passes[] = {"forward", "backward", "update", "feed"};
     int n = 0;
     const struct program_step *s = program_steps(p, &n);
-    if (layer < 0)
+    if (layer < 0) {
         snprintf(region, RUN_NAME, "steps");
-    else
-        snprintf(region, RUN_NAME, "%d %.20s %.20s %s", layer, s[layer].row ? s[layer].row : "",
-                 s[layer].op ? s[layer].op : "", passes[s[layer].pass]);
+        return;
+    }
+    const char *const row = s[layer].row ? s[layer].row : "", *const op = s[layer].op;
+    const char *const pass = passes[s[layer].pass];
+    snprintf(region, RUN_NAME, "%d%s%.20s%s%.20s%s%s", layer, *row ? " " : "", row, op ? " " : "",
+             op ? op : "", op && strcmp(op, pass) == 0 ? "" : " ",
+             op && strcmp(op, pass) == 0 ? "" : pass);
 }
 
 static void tell_event(const struct gauges *g, const struct program *p, int region, int event,
@@ -128,7 +132,11 @@ void gauges_tell(const struct gauges *g, const struct program *p, const struct r
         tell_energy(g, &g->energy.domain[i], g->energy.domain[i].why, sink);
     if (g->energy.domains == 0)
         tell_energy(g, NULL, g->energy.why, sink);
-    for (int r = 0; g->counters && r < regions_of(g, p); r++)
-        for (int i = 0; i < counters_count(g->counters); i++)
+    for (int i = 0; g->counters && i < counters_count(g->counters); i++) {
+        struct counter_reading whole;
+        counters_get(g->counters, 0, i, &whole);
+        const int regions = *whole.reason ? 1 : regions_of(g, p); /* the reason once is enough */
+        for (int r = 0; r < regions; r++)
             tell_event(g, p, r, i, sink);
+    }
 }
