@@ -24,8 +24,8 @@ enum peak_level { PEAK_L1, PEAK_L2, PEAK_L3, PEAK_DRAM, PEAK_LEVELS };
 extern const char *const peak_level_name[PEAK_LEVELS];
 
 /* Bytes a thread for peak_read() and peak_triad() that lie well inside one level and outside
- * the one before: four times L2 for L3, because a shared L3 is never ours alone; four times L3
- * for DRAM. */
+ * the one before: four times L2 for L3, because a shared L3 is never ours alone; for DRAM each of
+ * the triad's arrays is four times L3 by STREAM's rule, unless that is more than 1 GiB. */
 size_t peak_working_set(int level, int threads);
 
 /* The first level that holds `bytes`, shared by `threads` threads that each have their own L1
