@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -21,10 +22,11 @@
 /* ---- the library ------------------------------------------------------------ */
 
 /* Its functions, by name, with the types that papi.h gives them. */
-#define FUNCTIONS(F)                                                                           \
-    F(library_init)                                                                            \
-    F(strerror) F(event_name_to_code) F(query_event) F(get_event_component) F(create_eventset) \
-        F(assign_eventset_component) F(attach) F(add_event) F(start) F(read) F(stop)           \
+#define FUNCTIONS(F)                                                                 \
+    F(library_init)                                                                  \
+    F(strerror)                                                                      \
+    F(event_name_to_code) F(query_event) F(get_event_component) F(create_eventset)   \
+        F(assign_eventset_component) F(attach) F(add_event) F(start) F(read) F(stop) \
             F(cleanup_eventset) F(destroy_eventset)
 
 static struct {
@@ -128,6 +130,7 @@ struct group {
     struct {
         int component, id, events;
         bool runs;
+        bool elsewhere; /* counts for the whole machine: this process's first thread has it */
     } set[SETS];
     int of[COUNTERS_MOST],
         at[COUNTERS_MOST]; /* event: which set, which place in it; of < 0: none */
@@ -145,18 +148,21 @@ static int set_for(struct group *g, int component, int tid, int *status)
         return -1;
     }
     int id = PAPI_NULL;
+    bool whole_machine = false;
     *status = papi.create_eventset(&id);
     if (*status == PAPI_OK)
         *status = papi.assign_eventset_component(id, component);
     if (*status == PAPI_OK) {
         /* Components that count for the whole machine (energy, network) attach to no thread. */
         const int attached = papi.attach(id, (unsigned long)tid);
-        *status = attached == PAPI_ECMP ? PAPI_OK : attached;
+        whole_machine = attached == PAPI_ECMP;
+        *status = whole_machine ? PAPI_OK : attached;
     }
     if (*status != PAPI_OK)
         return -1;
     g->set[g->sets].component = component;
     g->set[g->sets].id = id;
+    g->set[g->sets].elsewhere = whole_machine && tid != getpid();
     return g->sets++;
 }
 
@@ -166,7 +172,7 @@ static void add_event(struct group *g, int i, int code, int tid, char why[COUNTE
     const int component = papi.get_event_component(code);
     const int set =
         status == PAPI_OK ? set_for(g, component < 0 ? 0 : component, tid, &status) : -1;
-    if (set >= 0)
+    if (set >= 0 && !g->set[set].elsewhere)
         status = papi.add_event(g->set[set].id, code);
     if (status != PAPI_OK) {
         snprintf(why, COUNTER_WHY, "PAPI: %s%s", papi.strerror(status),
@@ -180,8 +186,9 @@ static void add_event(struct group *g, int i, int code, int tid, char why[COUNTE
 static void start(struct group *g, char (*why)[COUNTER_WHY])
 {
     for (int s = 0; s < g->sets; s++) {
-        const int status = g->set[s].events ? papi.start(g->set[s].id) : PAPI_OK;
-        g->set[s].runs = g->set[s].events && status == PAPI_OK;
+        const bool wanted = g->set[s].events && !g->set[s].elsewhere;
+        const int status = wanted ? papi.start(g->set[s].id) : PAPI_OK;
+        g->set[s].runs = wanted && status == PAPI_OK;
         for (int i = 0; i < g->n && status != PAPI_OK; i++)
             if (g->of[i] == s)
                 snprintf(why[i], COUNTER_WHY, "PAPI: %s", papi.strerror(status));
@@ -214,10 +221,10 @@ static void read_all(void *group, struct counter_raw *raw)
     for (int s = 0; s < g->sets; s++)
         here[s] = g->set[s].runs && papi.read(g->set[s].id, value[s]) == PAPI_OK;
     for (int i = 0; i < g->n; i++) {
-        raw[i] = (struct counter_raw){.enabled_ns = ns, .running_ns = ns};
-        raw[i].here = g->of[i] >= 0 && here[g->of[i]];
-        if (raw[i].here)
-            raw[i].count = (uint64_t)value[g->of[i]][g->at[i]];
+        const int s = g->of[i];
+        raw[i] = (struct counter_raw){.here = s >= 0 && (here[s] || g->set[s].elsewhere)};
+        if (s >= 0 && here[s])
+            raw[i] = (struct counter_raw){(uint64_t)value[s][g->at[i]], ns, ns, true};
     }
 }
 
