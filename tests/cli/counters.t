@@ -55,6 +55,29 @@ perl -MJSON::PP -0777 -e 'my (%sum, $ops); for my $c (@{decode_json(<STDIN>)->{r
         $ops++ if $c->{layer}; $sum{$c->{event}}[defined $c->{layer}] += $c->{value} }
     for (values %sum) { exit 1 if $_->[1] > 1.001 * $_->[0] } exit !($ops > 5)' <"$dir/out"
 ok $? "the ops together are not more than the steps"
+# PAPI, by a library that counts what can be foretold: 1000 cycles and 2000 misses a reading, of
+# which a run has one at its end for each of two threads.
+fake=$(dirname "$BENCH")/tests/libpapi.so
+if bench run --counters list && ! grep -q 'not built in' "$dir/out" && [ -e "$fake" ]; then
+    mkdir "$dir/lib"
+    for version in 5.5 5.6 5.7 6.0 7.0 7.1 7.2; do cp "$fake" "$dir/lib/libpapi.so.$version"; done
+    export LD_LIBRARY_PATH="$dir/lib"
+    bench run mlp:128 $quick --counters PAPI_TOT_CYC,l2-misses,watts:::ALL,PAPI_BR_MSP --json
+    is $status 0 "a run with PAPI"
+    ! grep -q 'fake PAPI' "$dir/err"; ok $? "that stops what it started"
+    is "$(counted "$dir/out" PAPI_TOT_CYC)" 2000 "an event by its own name, of both threads"
+    is "$(counted "$dir/out" l2-misses)" 4000 "one by our name"
+    is "$(counted "$dir/out" watts:::ALL)" 5000 "one of the whole machine counts once"
+    is "$(counted "$dir/out" PAPI_BR_MSP)" null "one that this CPU lacks is null"
+    bench run mlp:128 $quick --counters PAPI_TOT_CYC,PAPI_NONE; is $status 2 "one that PAPI does not know: exit 2"
+    : >"$dir/lib/empty"
+    for library in "$dir"/lib/libpapi.so.*; do cp "$dir/lib/empty" "$library"; done
+    bench run mlp:128 $quick --counters PAPI_TOT_CYC --json; is $status 0 "a library that is none"
+    is "$(counted "$dir/out" PAPI_TOT_CYC)" null "is as good as no library"; like out 'cannot be loaded' "and the reason is told"
+    unset LD_LIBRARY_PATH
+else
+    skip "built without PAPI, or no library to try it with"
+fi
 bench db check; is $status 0 "db check"; like out '[1-9][0-9]* counters' "knows counters"
 bench run mlp:128 --data digits --threads 1 --max-steps 4 --json; is $status 0 "a run too short to judge"
 is "$(json "$dir/out" runs 0 steady)" null "of it nothing is claimed"
