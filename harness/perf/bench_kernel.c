@@ -231,18 +231,22 @@ static double bandwidth(struct roof *roof, int level)
     return roof->bandwidth[level];
 }
 
-static void place(const struct bench_result *r, struct bench_temperature *t)
+static double roof_at(const struct bench_result *r, int level)
 {
     struct roof *const roof = roof_of(r->threads);
-    const bool operations = isfinite(r->flops);
-    t->rate = (operations ? r->flops : r->bytes) / t->time.median;
-    double top = r->bytes > 0 ? bandwidth(roof, t->level) : INFINITY;
-    if (operations) {
-        if (roof->flops == 0)
-            roof->flops = peak_flops(r->threads);
-        top = fmin(roof->flops, top * r->flops / fmax(r->bytes, 1));
-    }
-    t->share = t->rate / top;
+    const double moved = bandwidth(roof, level);
+    if (!isfinite(r->flops))
+        return moved;
+    if (roof->flops == 0)
+        roof->flops = peak_flops(r->threads);
+    return fmin(roof->flops, moved * r->flops / r->bytes);
+}
+
+static void place(const struct bench_setting *set, const struct bench_result *r,
+                  struct bench_temperature *t)
+{
+    t->rate = (isfinite(r->flops) ? r->flops : r->bytes) / t->time.median;
+    t->share = set->no_roof ? NAN : t->rate / roof_at(r, t->level);
 }
 
 /* ---- all of it
@@ -258,7 +262,7 @@ static void measure(struct bench *b, const struct bench_setting *set, struct ben
         timer_measure(set->timer, full, ours, b, set->min_s, set->repeats, &r->at[t].time);
         const double each = (double)b->set_floats * sizeof(float);
         r->at[t].level = peak_level_of(each * b->rotated, b->threads);
-        place(r, &r->at[t]);
+        place(set, r, &r->at[t]);
     }
 }
 

@@ -18,6 +18,7 @@ struct bench_setting {
     double min_s; /* of a batch */
     int repeats;
     bool from_memory; /* cold means memory, not L3 */
+    bool no_roof;     /* leave the machine's ceilings unmeasured: shares are NAN */
 };
 
 /* Against the roof: min(peak, intensity x bandwidth of the level that holds the operands) for
