@@ -16,6 +16,21 @@ static double default_bytes(const struct nn_graph *g, const struct node *n)
     return bytes;
 }
 
+/* "gemm_f32 NT: tiles 2x1" */
+static const char *kernel_of(const struct program *p, const struct step *s)
+{
+    const struct op *op = s->op;
+    const char *const name = op->kernel ? op->kernel(s->node) : op->name;
+    char how[KN_HOW];
+    if (!op->how)
+        return name;
+    op->how(s, p->options.threads, how);
+    const size_t bytes = strlen(name) + strlen(how) + 3;
+    char *const whole = arena_alloc(p->arena, bytes);
+    snprintf(whole, bytes, "%s: %s", name, how);
+    return whole;
+}
+
 static void tell_one(const struct nn_graph *g, const struct node *n, struct program_step *t)
 {
     const struct op *op = n->op;
@@ -42,8 +57,10 @@ void program_tell(struct program *p)
                  weights = (double)(p->params.count * sizeof(float));
     p->told[0] = (struct program_step){
         .row = "", .op = "feed", .at = "", .kernel = "feed", .pass = FEED, .bytes = inputs};
-    for (int i = 0; i < p->count; i++)
+    for (int i = 0; i < p->count; i++) {
         tell_one(p->g, p->exec[i].step.node, &p->told[1 + i]);
+        p->told[1 + i].kernel = kernel_of(p, &p->exec[i].step);
+    }
     p->told[1 + p->count] = (struct program_step){.row = "",
                                                   .op = "update",
                                                   .at = "",

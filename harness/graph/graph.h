@@ -108,6 +108,7 @@ struct op {
     void (*run)(const struct step *s, const struct crew *crew);      /* NULL for leaves and pure views */
     bool (*is_view)(const struct nn_graph *g, const struct node *n); /* NULL: as OP_VIEW says */
     const char *(*kernel)(const struct node *n);                     /* NULL: op name */
+    void (*how)(const struct step *s, int threads, char how[KN_HOW]); /* the kernel's algorithm; NULL: it has but one */
 };
 
 /* ---- build.c: used by nn.h's functions and by grad() */

@@ -26,3 +26,10 @@ void KN(conv_grad_weight_f32)(const struct kn_conv *c, const struct crew *crew, 
 {
     (c->lanes ? KN(conv_lanes_grad_weight) : KN(conv_nhwc_grad_weight))(c, crew, x, dy, dw, work);
 }
+
+void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW])
+{
+    const bool images = !c->lanes && pass != CONV_GRAD_WEIGHT;
+    const bool lines = images && KN(conv_by_lines)(c, pass);
+    strcpy(how, c->lanes ? "direct" : lines ? "lines" : "implicit gemm");
+}

@@ -247,6 +247,11 @@ static struct conv_pass pass_of(const struct kn_conv *c, bool back)
     return p;
 }
 
+bool KN(conv_by_lines)(const struct kn_conv *c, int pass)
+{
+    return pass_of(c, pass == CONV_GRAD_DATA).by_lines;
+}
+
 size_t KN(conv_nhwc_work)(const struct kn_conv *c, int pass, int threads)
 {
     const struct conv_pass p = pass_of(c, pass == CONV_GRAD_DATA);

@@ -128,4 +128,7 @@ CONV_PASSES(lanes)
 CONV_PASSES(nhwc)
 #undef CONV_PASSES
 
+/* NHWC, forward or backward to the data: conv_lines_f32.c does this problem. */
+bool KN(conv_by_lines)(const struct kn_conv *c, int pass);
+
 #endif

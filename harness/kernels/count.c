@@ -84,5 +84,7 @@ void kn_count(bool on)
     real = kn;
     counting.isa = kn->isa;
     counting.lanes = kn->lanes;
+    counting.gemm_how = kn->gemm_how;
+    counting.conv_how = kn->conv_how;
     kn = &counting;
 }

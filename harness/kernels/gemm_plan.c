@@ -5,6 +5,8 @@
  * proportions matter. */
 #include "kernels/gemm_plan.h"
 
+#include <stdio.h>
+
 /* A product as the micro-kernel sees it: X [rows,K] is broadcast, Y [K,cols] lies along the lanes.
  */
 struct view {
@@ -154,4 +156,12 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
         sizeof(float) * (size_t)v->K * ((size_t)v->rows + (size_t)v->cols) > kn_caches()->l2 / 4;
     p.stays = x_stays(v, rows, cols) && rows <= (p.copied ? GEMM_X_ROOMS : GEMM_TILES) * p.height;
     return p;
+}
+
+void KN(gemm_how)(const struct kn_gemm *g, int threads, char how[KN_HOW])
+{
+    const struct gemm_plan p = KN(gemm_plan)(g, threads);
+    const char *const path = p.few ? "few rows" : p.thin ? "thin" : p.dots ? "dots" : "tiles";
+    snprintf(how, KN_HOW, "%s%s%s%s %dx%d", path, p.swapped ? " swapped" : "",
+             p.copied ? " copied" : "", p.stays ? " staying" : "", p.rows, p.cols);
 }

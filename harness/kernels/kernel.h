@@ -18,6 +18,8 @@
 #define KN_CAT(name, isa)  KN_CAT_(name, isa)
 #define KN(name)           KN_CAT(name, KN_ISA)
 
+void KN(gemm_how)(const struct kn_gemm *g, int threads, char how[KN_HOW]);
+void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW]);
 #define KERNEL(type, name, params) type KN(name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

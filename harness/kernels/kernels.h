@@ -48,9 +48,16 @@ struct kn_adam {
     bool decoupled;
 };
 
+enum { KN_HOW = 48 };
+
 struct kn_table {
     const char *isa; /* "scalar", "avx2", "avx512", "neon" */
     int lanes;       /* floats per vector */
+    /* The algorithm that its gemm or conv (pass: enum in conv.h) takes for a problem, for people:
+     * "tiles swapped 2x1", "dots 1x2", "few rows 1x2", "implicit gemm", "direct". RxC are threads
+     * down the rows and across the columns. Pointers are not looked at. */
+    void (*gemm_how)(const struct kn_gemm *g, int threads, char how[KN_HOW]);
+    void (*conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW]);
 #define KERNEL(type, name, params) type(*name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -9,6 +9,8 @@ extern const struct kn_table KN(table);
 const struct kn_table KN(table) = {
     .isa = STR(KN_ISA),
     .lanes = VF,
+    .gemm_how = KN(gemm_how),
+    .conv_how = KN(conv_how),
 #define KERNEL(type, name, params) .name = KN(name),
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -88,6 +88,27 @@ static size_t work_weight(const struct step *s, int threads)
     return kn->conv_work_f32(&c, CONV_GRAD_WEIGHT, threads);
 }
 
+static void how(const struct step *s, int threads, char how[KN_HOW])
+{
+    const struct kn_conv c = forward_conv(s);
+    (void)threads;
+    kn->conv_how(&c, CONV_FORWARD, how);
+}
+
+static void how_data(const struct step *s, int threads, char how[KN_HOW])
+{
+    const struct kn_conv c = data_conv(s);
+    (void)threads;
+    kn->conv_how(&c, CONV_GRAD_DATA, how);
+}
+
+static void how_weight(const struct step *s, int threads, char how[KN_HOW])
+{
+    const struct kn_conv c = weight_conv(s);
+    (void)threads;
+    kn->conv_how(&c, CONV_GRAD_WEIGHT, how);
+}
+
 static const char *kernel(const struct node *n)
 {
     return n->layout == LANES ? "conv_f32 lanes" : "conv_f32";
@@ -97,6 +118,8 @@ static const char *kernel_data(const struct node *n)
 {
     return n->layout == LANES ? "conv_grad_data_f32 lanes" : "conv_grad_data_f32";
 }
+
+static const char *kernel_weight(const struct node *n) { return (void)n, "conv_grad_weight_f32"; }
 
 /* ---------------------------------------------------------------- counting */
 
@@ -245,6 +268,7 @@ const struct op op_conv2d = {
     .work = work,
     .run = run,
     .kernel = kernel,
+    .how = how,
 };
 
 const struct op op_conv2d_grad_data = {
@@ -255,6 +279,7 @@ const struct op op_conv2d_grad_data = {
     .work = work_data,
     .run = run_data,
     .kernel = kernel_data,
+    .how = how_data,
 };
 
 const struct op op_conv2d_grad_weight = {
@@ -263,4 +288,6 @@ const struct op op_conv2d_grad_weight = {
     .flops = flops,
     .work = work_weight,
     .run = run_weight,
+    .kernel = kernel_weight,
+    .how = how_weight,
 };

@@ -75,6 +75,12 @@ static size_t work_matmul(const struct step *s, int threads)
     return kn->gemm_work_f32(&gemm, threads);
 }
 
+static void how_matmul(const struct step *s, int threads, char how[KN_HOW])
+{
+    const struct kn_gemm gemm = gemm_of_step(s, s->node->attr.ta, s->node->attr.tb);
+    kn->gemm_how(&gemm, threads, how);
+}
+
 static const char *kernel_matmul(const struct node *n)
 {
     static const char *const names[2][2] = {{"gemm_f32 NN", "gemm_f32 NT"},
@@ -131,6 +137,7 @@ const struct op op_matmul = {
     .work = work_matmul,
     .run = run_matmul,
     .kernel = kernel_matmul,
+    .how = how_matmul,
 };
 
 /* ------------------------------------------------------------------ linear */
@@ -145,6 +152,12 @@ static size_t work_linear(const struct step *s, int threads)
 {
     const struct kn_gemm gemm = gemm_of_step(s, false, true);
     return kn->gemm_work_f32(&gemm, threads);
+}
+
+static void how_linear(const struct step *s, int threads, char how[KN_HOW])
+{
+    const struct kn_gemm gemm = gemm_of_step(s, false, true);
+    kn->gemm_how(&gemm, threads, how);
 }
 
 static const char *kernel_linear(const struct node *n) { return (void)n, "gemm_f32 NT"; }
@@ -188,4 +201,5 @@ const struct op op_linear = {
     .work = work_linear,
     .run = run_linear,
     .kernel = kernel_linear,
+    .how = how_linear,
 };
