@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "perf/reference.h"
 #include "tests/tap.h"
 
 enum { GUARD = 32, PASSES = 3 };
@@ -47,82 +48,6 @@ static void fill(struct rng *r, struct buffer *b, double lo, double hi)
         b->at[i] = (float)(lo + (hi - lo) * rng_unit(r));
 }
 
-/* ---- the oracle: places and sums written out, in double ---- */
-
-static size_t place(const struct kn_conv *c, int n, int h, int w, int ch, int H, int W, int C)
-{
-    const int lanes = c->lanes ? KN_LANES : 1;
-    return ((((size_t)(n / lanes) * (size_t)H + (size_t)h) * (size_t)W + (size_t)w) * (size_t)C +
-            (size_t)ch) *
-               (size_t)lanes +
-           (size_t)(n % lanes);
-}
-
-/* One product x[xi] w[wi] that goes into y[yi]; `visit` is called for all of them. */
-struct term {
-    size_t x, w, y;
-};
-
-static void each_term(const struct kn_conv *c, void (*visit)(void *arg, const struct term *t),
-                      void *arg)
-{
-    for (int n = 0; n < c->N; n++)
-        for (int p = 0; p < c->OH * c->OW * c->KH * c->KW; p++) {
-            const int v = p % c->KW, u = p / c->KW % c->KH, j = p / c->KW / c->KH % c->OW,
-                      i = p / c->KW / c->KH / c->OW;
-            const int h = i * c->stride + u - c->pad, k = j * c->stride + v - c->pad;
-            if (h < 0 || h >= c->H || k < 0 || k >= c->W)
-                continue;
-            for (int q = 0; q < c->O * c->C; q++) {
-                const int ch = q % c->C, o = q / c->C;
-                if (c->mask && !c->mask[q])
-                    continue;
-                visit(arg, &(struct term){place(c, n, h, k, ch, c->H, c->W, c->C),
-                                          (size_t)(((o * c->KH + u) * c->KW + v) * c->C + ch),
-                                          place(c, n, i, j, o, c->OH, c->OW, c->O)});
-            }
-        }
-}
-
-struct sums {
-    const float *a, *b; /* the factors: x and w, dy and w, or x and dy */
-    double *sum, *size; /* of products and of their absolute values */
-    int *terms;
-    int pass;
-};
-
-static void add_term(void *arg, const struct term *t)
-{
-    struct sums *s = arg;
-    const size_t a = s->pass == CONV_GRAD_DATA ? t->y : t->x;
-    const size_t b = s->pass == CONV_GRAD_WEIGHT ? t->y : t->w;
-    const size_t to = s->pass == CONV_FORWARD ? t->y : s->pass == CONV_GRAD_DATA ? t->x : t->w;
-    const double product = (double)s->a[a] * (double)s->b[b];
-    s->sum[to] += product;
-    s->size[to] += fabs(product);
-    s->terms[to]++;
-}
-
-static double activate(int act, double inner, double outer, double v)
-{
-    switch (act) {
-    case KN_ACT_RELU: return v < 0 ? 0 : v;
-    case KN_ACT_TANH: return outer * tanh(inner * v);
-    case KN_ACT_SIGMOID: return 1 / (1 + exp(-v));
-    default: return v;
-    }
-}
-
-static double derivative(int act, double inner, double outer, double y)
-{
-    switch (act) {
-    case KN_ACT_RELU: return y > 0;
-    case KN_ACT_TANH: return inner * outer * (1 - y * y / (outer * outer));
-    case KN_ACT_SIGMOID: return y * (1 - y);
-    default: return 1;
-    }
-}
-
 static double finish(const struct kn_epilogue *e, double v, size_t column, size_t at, float old)
 {
     if (!e)
@@ -132,8 +57,8 @@ static double finish(const struct kn_epilogue *e, double v, size_t column, size_
     v += e->accumulate ? (double)old : 0;
     v += e->bias ? (double)e->bias[column] : 0;
     v += e->residual ? (double)e->residual[at] : 0;
-    v = activate(e->act, inner, outer, v);
-    return e->grad ? v * derivative(e->grad, inner, outer, (double)e->y[at]) : v;
+    v = ref_act(e->act, inner, outer, v);
+    return e->grad ? v * ref_act_grad(e->grad, inner, outer, (double)e->y[at]) : v;
 }
 
 /* ---- one problem ---- */
@@ -241,31 +166,22 @@ static bool is_right(const struct problem *p)
     const size_t n = p->out.n;
     const int columns = p->pass == CONV_FORWARD ? p->c.O : p->c.C;
     const int lanes = p->c.lanes ? KN_LANES : 1;
-    struct sums s = {p->a.at,
-                     p->b.at,
-                     xcalloc(n, sizeof(double)),
-                     xcalloc(n, sizeof(double)),
-                     xcalloc(n, sizeof(int)),
-                     p->pass};
-    each_term(&p->c, add_term, &s);
     size_t wrong = 0;
     for (size_t i = 0; i < n; i++) {
         const size_t column = i / (size_t)lanes % (size_t)columns;
+        const struct ref_sum s = ref_conv(&p->c, p->pass, i, p->a.at, p->b.at);
         const double want =
-            finish(p->pass == CONV_GRAD_WEIGHT ? NULL : p->e, s.sum[i], column, i, p->old.at[i]);
+            finish(p->pass == CONV_GRAD_WEIGHT ? NULL : p->e, s.sum, column, i, p->old.at[i]);
         const double got = (double)p->out.at[i];
-        const double bound = 1.5e-7 * (8 + sqrt(s.terms[i])) * (1 + s.size[i]);
+        const double bound = ref_conv_bound(s);
         const bool right =
             isnan(want) ? isnan(got) || (p->e && p->e->grad) : fabs(got - want) <= bound;
-        const bool zero = p->pass != CONV_GRAD_WEIGHT || s.terms[i] > 0 || got == 0;
+        const bool zero = p->pass != CONV_GRAD_WEIGHT || s.terms > 0 || got == 0;
         if ((!right || !zero) && !wrong++)
             printf("# [%zu] of %zu: got %.9g, wanted %.9g within %g\n", i, n, got, want, bound);
     }
     if (wrong)
         printf("# %zu of %zu are wrong\n", wrong, n);
-    free(s.sum);
-    free(s.size);
-    free(s.terms);
     return !wrong;
 }
 

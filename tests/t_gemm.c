@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "perf/reference.h"
 #include "tests/tap.h"
 
 enum { GUARD = 64 }; /* floats before and after C that must stay as they are */
@@ -20,54 +21,6 @@ struct trial {
     size_t work_bytes;
     void *work;
 };
-
-static double element(const float *m, size_t ld, bool turned, int i, int j)
-{
-    return turned ? (double)m[(size_t)j * ld + (size_t)i] : (double)m[(size_t)i * ld + (size_t)j];
-}
-
-static double act(int kind, double s, double a, double v)
-{
-    return kind == KN_ACT_RELU      ? v > 0 || v != v ? v : 0
-           : kind == KN_ACT_TANH    ? a * tanh(s * v)
-           : kind == KN_ACT_SIGMOID ? 1 / (1 + exp(-v))
-                                    : v;
-}
-
-static double act_grad(int kind, double s, double a, double y)
-{
-    return kind == KN_ACT_RELU      ? y > 0
-           : kind == KN_ACT_TANH    ? s * (a - y * y / a)
-           : kind == KN_ACT_SIGMOID ? y * (1 - y)
-                                    : 1;
-}
-
-/* One element as gemm.h defines it; *size is the sum of the magnitudes, for the bound. */
-static double reference(const struct kn_gemm *g, const float *c0, int n, int i, int j, double *size)
-{
-    const struct kn_epilogue *e = &g->epilogue;
-    const float *a = g->a + (size_t)n * g->stride_a, *b = g->b + (size_t)n * g->stride_b;
-    const size_t row = (size_t)n * g->stride_c, ldr = e->ld_residual ? e->ld_residual : g->ldc,
-                 ldy = e->ld_y ? e->ld_y : g->ldc;
-    const double inner = e->inner ? (double)e->inner : 1, outer = e->outer ? (double)e->outer : 1;
-    double v = 0;
-    *size = 1;
-    for (int k = 0; k < g->K; k++) {
-        const double t = element(a, g->lda, g->ta, i, k) * element(b, g->ldb, g->tb, k, j);
-        v += t;
-        *size += fabs(t);
-    }
-    if (e->accumulate)
-        v += (double)c0[row + (size_t)i * g->ldc + (size_t)j];
-    if (e->bias)
-        v += (double)e->bias[j];
-    if (e->residual)
-        v += (double)e->residual[row + (size_t)i * ldr + (size_t)j];
-    v = act(e->act, inner, outer, v);
-    if (e->grad)
-        v *= act_grad(e->grad, inner, outer, (double)e->y[row + (size_t)i * ldy + (size_t)j]);
-    return v;
-}
 
 static float *random_floats(size_t n, uint64_t stream)
 {
@@ -176,7 +129,7 @@ static double worst_error(const struct trial *t)
             for (int j = 0; j < g->N; j++) {
                 const size_t at = n * g->stride_c + (size_t)i * g->ldc + (size_t)j;
                 double size;
-                const double want = reference(g, t->want, (int)n, i, j, &size);
+                const double want = ref_gemm(g, t->want, (int)n, i, j, &size);
                 const double bound = (g->K + 16) * 0x1p-24 * (size + fabs(want) + 3);
                 const double error = fabs((double)g->c[at] - want) / bound;
                 worst = error <= worst ? worst : error; /* keeps NaN */

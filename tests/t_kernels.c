@@ -2,9 +2,10 @@
  * set here, at every length around its vectors, against double within the bound its
  * file states, in place, with NaN, and not one float beyond. Functions with a
  * curve to them are in t_math, windows in t_pool, random numbers in t_random. */
+#include "perf/reference.h"
 #include "tests/kernel_test.h"
 
-static const double eps = 0x1p-24;
+static const double eps = REF_EPS;
 
 enum { A, B, Y, W, V, M };
 
@@ -60,28 +61,7 @@ static void check_map(map_kernel *f, map_formula *want, int operands, double uni
     }                                                                          \
     static void test_##name(void) { check_map(map_##name, want_##name, operands, units); }
 
-static double round_f32(double a) { return (double)(float)a; }
-static double sqrt_or_nan(double a) { return a < 0 ? NAN : round_f32(sqrt(a)); }
-
-/* clang-format off */
-MAP(fill_f32,         0, (n, 3.5f, y),              3.5, 0)
-MAP(add_f32,          2, (n, a, b, y),              round_f32(a + b), 0)
-MAP(sub_f32,          2, (n, a, b, y),              round_f32(a - b), 0)
-MAP(mul_f32,          2, (n, a, b, y),              round_f32(a * b), 0)
-MAP(scale_f32,        1, (n, -1.75f, a, y),         round_f32(-1.75 * a), 0)
-MAP(offset_f32,       1, (n, 0.625f, a, y),         round_f32(a + 0.625), 0)
-MAP(relu_f32,         1, (n, a, y),                 a > 0 ? a : 0, 0)
-MAP(relu_grad_f32,    2, (n, a, b, y),              a > 0 ? b : 0 * b, 0)
-MAP(step_f32,         1, (n, a, y),                 a > 0, 0)
-MAP(abs_f32,          1, (n, a, y),                 fabs(a), 0)
-MAP(abs_grad_f32,     2, (n, a, b, y),              a > 0 ? b : a < 0 ? -b : 0 * b, 0)
-MAP(sqrt_f32,         1, (n, a, y),                 sqrt_or_nan(a), 0)
-MAP(sqrt_grad_f32,    2, (n, a, b, y),              0.5 * b / a, 2)
-MAP(log_grad_f32,     2, (n, a, b, y),              round_f32(b / a), 0)
-MAP(triad_f32,        2, (n, 0.625f, a, b, y),      round_f32(0.625 * a + b), 0)
-MAP(tanh_grad_f32,    2, (n, 0.5f, 4.0f, a, b, y),  b * 2 * (1 - a * a / 16), 4)
-MAP(sigmoid_grad_f32, 2, (n, a, b, y),              b * a * (1 - a), 4)
-/* clang-format on */
+#include "perf/elementwise.def"
 
 static void
 test_peak_f32(void) /* counts what it did, and did it: the limit of z <- 0.999 z + 0.001 is 1 */
@@ -101,7 +81,7 @@ static void test_axpy_f32(void) /* the one that reads what it writes */
         float *const y = edge_copy(Y, n, before);
         kn->axpy_f32(n, -0.75f, x, y);
         for (size_t i = 0; i < n; i++)
-            expect((double)y[i], round_f32((double)before[i] - 0.75 * (double)x[i]), 1e-40, n, i);
+            expect((double)y[i], ref_round((double)before[i] - 0.75 * (double)x[i]), 1e-40, n, i);
         seen.guarded &= edges_intact();
     }
     float x[2] = {NAN, 1}, y[2] = {1, NAN};
@@ -137,7 +117,7 @@ static void check_affine(bool with_a)
         for (size_t i = 0; i < n; i++) {
             const size_t c = i / lanes % C;
             const double factor = with_a ? (double)a[c] : 1;
-            expect((double)y[i], round_f32(factor * (double)x[i] + (double)b[c]), 1e-40, s, i);
+            expect((double)y[i], ref_round(factor * (double)x[i] + (double)b[c]), 1e-40, s, i);
         }
         expect_true(n == 0 || memcmp(y, in_place, n * sizeof *y) == 0, "the same in place");
         seen.guarded &= edges_intact();
@@ -292,17 +272,6 @@ static void test_argmax_f32(void)
 
 /* ---- rows of scores ---- */
 
-static double log_sum_exp(size_t n, const float *x, double *top)
-{
-    double others = -1; /* one of them is the top itself */
-    *top = -INFINITY;
-    for (size_t i = 0; i < n; i++)
-        *top = fmax(*top, (double)x[i]);
-    for (size_t i = 0; i < n; i++)
-        others += exp((double)x[i] - *top);
-    return log1p(others) + *top;
-}
-
 static void test_softmax_f32(void)
 {
     EACH_LENGTH(n, 1)
@@ -310,7 +279,7 @@ static void test_softmax_f32(void)
         float *const x = edge_noise(A, n, -10, 10), *const y = edge(Y, n);
         kn->softmax_f32(n, x, y);
         double top;
-        const double all = log_sum_exp(n, x, &top), terms = 12 + (double)n / kn->lanes;
+        const double all = ref_log_sum_exp(n, x, &top), terms = 12 + (double)n / kn->lanes;
         for (size_t i = 0; i < n; i++) {
             const double want = exp((double)x[i] - all);
             expect((double)y[i], want, want * (terms + top - (double)x[i]) * eps, n, i);
@@ -358,7 +327,7 @@ static void test_cross_entropy_f32(void)
         float *const x = edge_noise(A, n, -10, 10);
         for (size_t label = 0; label<n; label += n> 100 ? 97 : 1) {
             double top;
-            const double all = log_sum_exp(n, x, &top), l = (double)x[label];
+            const double all = ref_log_sum_exp(n, x, &top), l = (double)x[label];
             expect((double)kn->cross_entropy_f32(n, x, label), all - l,
                    (4 + (double)n / kn->lanes + top - l) * 2 * eps, n, label);
         }
@@ -377,7 +346,7 @@ static void test_cross_entropy_grad_f32(void)
         for (size_t label = 0; label<n; label += n> 100 ? 997 : 1) {
             kn->cross_entropy_grad_f32(n, x, label, 0.25f, dx);
             double top;
-            const double all = log_sum_exp(n, x, &top);
+            const double all = ref_log_sum_exp(n, x, &top);
             for (size_t i = 0; i < n; i++)
                 expect((double)dx[i], 0.25 * (exp((double)x[i] - all) - (i == label)),
                        0.25 * 0x1p-20, n, i);
@@ -426,7 +395,7 @@ static void test_u8_to_f32(void)
             x[i] = (uint8_t)(i * 89 + n);
         kn->u8_to_f32(n, 1.0f / 255, -0.5f, x, y);
         for (size_t i = 0; i < n; i++)
-            expect((double)y[i], round_f32(x[i] * (double)(1.0f / 255) - 0.5), 1e-40, n, i);
+            expect((double)y[i], ref_round(x[i] * (double)(1.0f / 255) - 0.5), 1e-40, n, i);
         seen.guarded &= edges_intact();
     }
 }

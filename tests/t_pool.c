@@ -1,6 +1,7 @@
 /* t_pool — pooling and its gradients against a plain loop: all window sizes, strides and
  * paddings, odd images, channels around the width of a vector, any share of the
  * work, ties, NaN, and not one float beyond. */
+#include "perf/reference.h"
 #include "tests/kernel_test.h"
 
 enum { X, Y, DY, DX };
@@ -36,52 +37,6 @@ static size_t outputs(const struct kn_pool *p)
     return (size_t)p->N * (size_t)p->OH * (size_t)p->OW * (size_t)p->C;
 }
 
-/* Where element (u, v) of the window of output o is, or -1 outside of the image. */
-static long element(const struct kn_pool *p, size_t o, int u, int v)
-{
-    const long C = p->C, c = (long)o % C, j = (long)o / C % p->OW, i = (long)o / C / p->OW % p->OH,
-               n = (long)o / C / p->OW / p->OH;
-    const long h = i * p->stride + u - p->pad, w = j * p->stride + v - p->pad;
-    return h < 0 || h >= p->H || w < 0 || w >= p->W ? -1 : ((n * p->H + h) * p->W + w) * C + c;
-}
-
-typedef void visit(void *state, long at, size_t o);
-
-static void each_element(const struct kn_pool *p, visit *f, void *state, size_t o)
-{
-    for (int u = 0; u < p->kernel_h; u++)
-        for (int v = 0; v < p->kernel_w; v++)
-            if (element(p, o, u, v) >= 0)
-                f(state, element(p, o, u, v), o);
-}
-
-/* A window as the definitions see it. */
-struct window {
-    const float *x;
-    double top, sum, size;
-    long first; /* maximum, in row-major order */
-};
-
-static void look(void *state, long at, size_t o)
-{
-    struct window *const w = state;
-    const double x = (double)w->x[at];
-    (void)o;
-    if (w->first < 0 || x > w->top || (isnan(x) && !isnan(w->top))) {
-        w->top = x;
-        w->first = at;
-    }
-    w->sum += x;
-    w->size += fabs(x);
-}
-
-static struct window window_of(const struct kn_pool *p, const float *x, size_t o)
-{
-    struct window w = {.x = x, .first = -1};
-    each_element(p, look, &w, o);
-    return w;
-}
-
 /* Small whole numbers: many ties. */
 static float *tied_noise(int slot, size_t n)
 {
@@ -112,7 +67,7 @@ static void check_max(const struct kn_pool *p)
     kn->max_pool_f32(p, cut, rows, x, y);
     kn->max_pool_f32(p, 0, cut, x, y);
     for (size_t o = 0; o < outputs(p); o++)
-        expect((double)y[o], window_of(p, x, o).top, 1e-40, (size_t)p->C, o);
+        expect((double)y[o], ref_window(p, x, o).top, 1e-40, (size_t)p->C, o);
 }
 
 static void check_sum(const struct kn_pool *p)
@@ -123,19 +78,21 @@ static void check_sum(const struct kn_pool *p)
     kn->sum_pool_f32(p, 0.25f, cut, rows, x, y);
     kn->sum_pool_f32(p, 0.25f, 0, cut, x, y);
     for (size_t o = 0; o < outputs(p); o++) {
-        const struct window w = window_of(p, x, o);
+        const struct ref_window w = ref_window(p, x, o);
         expect((double)y[o], 0.25 * w.sum,
                0.25 * p->kernel_h * p->kernel_w * 0x1p-24 * w.size + 1e-40, (size_t)p->C, o);
     }
 }
 
-static double want[1 << 16], size[1 << 16];
-
-static void check_gradient(const struct kn_pool *p, const float *dx)
+/* x: only first maxima get a share; NULL: all. */
+static void check_gradient(const struct kn_pool *p, double scale, const float *x, const float *dy,
+                           const float *dx)
 {
-    for (size_t i = 0; i < inputs(p); i++)
-        expect((double)dx[i], want[i], p->kernel_h * p->kernel_w * 0x1p-24 * size[i] + 1e-40,
-               (size_t)p->C, i);
+    for (size_t i = 0; i < inputs(p); i++) {
+        const struct ref_sum s = ref_pool_grad(p, (long)i, x, dy);
+        expect((double)dx[i], scale * s.sum,
+               p->kernel_h * p->kernel_w * REF_EPS * scale * s.size + 1e-40, (size_t)p->C, i);
+    }
 }
 
 static void check_max_grad(const struct kn_pool *p)
@@ -146,38 +103,16 @@ static void check_max_grad(const struct kn_pool *p)
     kn->max_pool_grad_f32(p, 1, (size_t)p->N, x, y, dy, dx);
     expect_true(isnan(dx[0]), "image 0 is not written by the share of images 1 and 2");
     kn->max_pool_grad_f32(p, 0, 1, x, y, dy, dx);
-    memset(want, 0, sizeof want);
-    memset(size, 0, sizeof size);
-    for (size_t o = 0; o < outputs(p); o++) {
-        const long at = window_of(p, x, o).first;
-        want[at] += (double)dy[o];
-        size[at] += fabs((double)dy[o]);
-    }
-    check_gradient(p, dx);
-}
-
-struct spread {
-    const float *dy;
-};
-
-static void give(void *state, long at, size_t o)
-{
-    const struct spread *const s = state;
-    want[at] += 0.25 * (double)s->dy[o];
-    size[at] += fabs(0.25 * (double)s->dy[o]);
+    check_gradient(p, 1, x, dy, dx);
 }
 
 static void check_sum_grad(const struct kn_pool *p)
 {
-    const struct spread s = {edge_noise(DY, outputs(p), -1, 1)};
+    const float *const dy = edge_noise(DY, outputs(p), -1, 1);
     float *const dx = edge(DX, inputs(p));
-    kn->sum_pool_grad_f32(p, 0.25f, 1, (size_t)p->N, s.dy, dx);
-    kn->sum_pool_grad_f32(p, 0.25f, 0, 1, s.dy, dx);
-    memset(want, 0, sizeof want);
-    memset(size, 0, sizeof size);
-    for (size_t o = 0; o < outputs(p); o++)
-        each_element(p, give, (void *)&s, o);
-    check_gradient(p, dx);
+    kn->sum_pool_grad_f32(p, 0.25f, 1, (size_t)p->N, dy, dx);
+    kn->sum_pool_grad_f32(p, 0.25f, 0, 1, dy, dx);
+    check_gradient(p, 0.25, NULL, dy, dx);
 }
 
 /* One NaN at each place of each window, in images of every geometry. */
@@ -191,7 +126,7 @@ static void check_nan(const struct kn_pool *p)
         x[at] = NAN;
         kn->max_pool_f32(p, 0, rows, x, y);
         for (size_t o = 0; o < outputs(p); o++)
-            expect_true(isnan(y[o]) == isnan(window_of(p, x, o).top), "max: NaN stays");
+            expect_true(isnan(y[o]) == isnan(ref_window(p, x, o).top), "max: NaN stays");
         kn->max_pool_grad_f32(p, 0, (size_t)p->N, x, y, dy, dx);
         double in = 0, out = 0;
         for (size_t o = 0; o < outputs(p); o++)
@@ -201,7 +136,7 @@ static void check_nan(const struct kn_pool *p)
         expect(out, in, 1e-5 * in, (size_t)p->C, at); /* no gradient is lost */
         kn->sum_pool_f32(p, 1, 0, rows, x, y);
         for (size_t o = 0; o < outputs(p); o++)
-            expect_true(isnan(y[o]) == isnan(window_of(p, x, o).sum), "sum: NaN stays");
+            expect_true(isnan(y[o]) == isnan(ref_window(p, x, o).sum), "sum: NaN stays");
         x[at] = before;
     }
 }

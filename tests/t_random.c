@@ -2,6 +2,7 @@
  * at a time: same bits on every instruction set, however a range is cut, across the
  * carry of the 32-bit counter; normal numbers against double, and their moments. */
 #include "base/rng.h"
+#include "perf/reference.h"
 #include "tests/kernel_test.h"
 
 enum { X, Y, W };
@@ -13,18 +14,6 @@ static const uint64_t firsts[] = {0, 1, 2, 3, 5, 250, 255, 256, 1000, 0x3fffffff
 
 enum { FIRSTS = sizeof firsts / sizeof *firsts };
 
-static uint32_t word(uint64_t i)
-{
-    const uint64_t block = i / 4;
-    const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
-                                 (uint32_t)(stream >> 32)};
-    uint32_t out[4];
-    philox(counter, seed, out);
-    return out[i % 4];
-}
-
-static float unit(uint64_t i) { return (float)(word(i) >> 8) * 0x1p-24f; }
-
 static void test_uniform_f32(void)
 {
     for (int f = 0; f < FIRSTS; f++) {
@@ -34,8 +23,9 @@ static void test_uniform_f32(void)
             float *const y = edge(Y, n);
             kn->uniform_f32(n, first, seed, stream, -0.3f, 0.7f, y);
             for (size_t i = 0; i < n; i++)
-                expect((double)y[i], (double)fmaf(unit(first + i), 0.7f - -0.3f, -0.3f), 1e-40, n,
-                       i);
+                expect((double)y[i],
+                       (double)fmaf(ref_unit(seed, stream, first + i), 0.7f - -0.3f, -0.3f), 1e-40,
+                       n, i);
             seen.guarded &= edges_intact();
         }
     }
@@ -53,7 +43,8 @@ static void test_dropout_f32(void)
             kn->dropout_f32(n, first, seed, stream, 0.3f, in_place, in_place);
             const float kept = 1.0f / (1.0f - 0.3f);
             for (size_t i = 0; i < n; i++)
-                expect((double)y[i], (double)(unit(first + i) < 0.3f ? 0 * x[i] : kept * x[i]),
+                expect((double)y[i],
+                       (double)(ref_unit(seed, stream, first + i) < 0.3f ? 0 * x[i] : kept * x[i]),
                        1e-40, n, i);
             expect_true(n == 0 || memcmp(y, in_place, n * sizeof *y) == 0, "the same in place");
             seen.guarded &= edges_intact();
@@ -67,13 +58,6 @@ static void test_dropout_f32(void)
         for (int i = 0; i < 99; i++)
             expect_true(i % 3 ? y[i] == (float)(1 - p) : isnan(y[i]), "p = 0 and 1; NaN stays");
     }
-}
-
-static double box_muller(uint64_t i)
-{
-    const double u = ((word(i & ~1ull) >> 8) + 1) * 0x1p-24, v = (word(i | 1) >> 8) * 0x1p-24;
-    const double angle = 2 * acos(-1) * v;
-    return sqrt(-2 * log(u)) * (i & 1 ? sin(angle) : cos(angle));
 }
 
 /* Moments of a large sample, each within five times its standard deviation. */
@@ -111,7 +95,7 @@ static void test_normal_f32(void)
             float *const y = edge(Y, n);
             kn->normal_f32(n, first, seed, stream, 2, 0.5f, y);
             for (size_t i = 0; i < n; i++)
-                expect((double)y[i], 2 + 0.5 * box_muller(first + i), 0x1p-20, n, i);
+                expect((double)y[i], 2 + 0.5 * ref_normal(seed, stream, first + i), 0x1p-20, n, i);
             seen.guarded &= edges_intact();
         }
     }
@@ -146,7 +130,7 @@ static void check_known_answers(void)
     struct rng r = rng_make(seed, stream);
     int same = 1;
     for (uint64_t i = 0; i < 1000; i++)
-        same &= rng_u32(&r) == word(i);
+        same &= rng_u32(&r) == ref_word(seed, stream, i);
     ok(same, "rng_u32 draws the words of its stream in order");
 }
 
