@@ -8,9 +8,7 @@
  * medians are compared. A batch is spread over the heads for the libraries too:
  * one thread to each head is faster for them than all threads in one after another. */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <math.h>
-#include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +18,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
+#include "perf/peers.h"
 
-enum { MOST_ROUNDS = 101, PEERS = 3, RETRIES = 6 };
+enum { MOST_ROUNDS = 101, RETRIES = 6 };
 
 /* ---- what is measured ---------------------------------------------------- */
 
@@ -90,72 +89,13 @@ struct job {
     int calls;
 };
 
-enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 }; /* of CBLAS */
-
-typedef void cblas_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a,
-                      int lda, const float *b, int ldb, float beta, float *c, int ldc);
-typedef int dnnl_fn(char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-typedef void *symbol; /* POSIX lets a function's address travel in it */
-
-static struct peer {
-    const char *name, *files[3], *call, *threads; /* `threads` sets how many */
-    symbol fn, set_threads;
-} peers[PEERS] = {
-    {"OpenBLAS", {"libopenblas.so.0"}, "cblas_sgemm", "openblas_set_num_threads", NULL, NULL},
-    {"BLIS",
-     {"libblis.so.4", "libblis.so.3"},
-     "cblas_sgemm",
-     "bli_thread_set_num_threads",
-     NULL,
-     NULL},
-    {"oneDNN", {"libdnnl.so.2", "libdnnl.so.3"}, "dnnl_sgemm", NULL, NULL, NULL},
-};
-
-static void peers_load(void)
-{
-    for (int p = 0; p < PEERS; p++) {
-        void *lib = NULL;
-        for (int f = 0; f < 3 && peers[p].files[f] && !lib; f++)
-            lib = dlopen(peers[p].files[f], RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-        if (!lib) {
-            printf("# %s is not installed\n", peers[p].name);
-            continue;
-        }
-        peers[p].fn = dlsym(lib, peers[p].call);
-        peers[p].set_threads = peers[p].threads ? dlsym(lib, peers[p].threads) : NULL;
-    }
-}
-
-static void peer_threads(const struct peer *p, int threads)
-{
-    omp_set_num_threads(threads);
-    if (p->set_threads && strcmp(p->name, "BLIS") == 0) /* its dim_t is 64 bits wide */
-        ((void (*)(int64_t))(intptr_t)p->set_threads)(threads);
-    else if (p->set_threads)
-        ((void (*)(int))(intptr_t)p->set_threads)(threads);
-}
-
-static void peer_product(const struct peer *p, const struct kn_gemm *g, size_t i)
-{
-    const float *a = g->a + i * g->stride_a, *b = g->b + i * g->stride_b;
-    float *c = g->c + i * g->stride_c;
-    const int lda = (int)g->lda, ldb = (int)g->ldb, ldc = (int)g->ldc;
-    if (strcmp(p->call, "dnnl_sgemm") == 0)
-        ((dnnl_fn *)(intptr_t)p->fn)("NT"[g->ta], "NT"[g->tb], g -> M, g -> N, g -> K, 1.0f, a, lda,
-                                     b, ldb, 0.0f, c, ldc);
-    else
-        ((cblas_fn *)(intptr_t)p->fn)(ROW_MAJOR, g->ta ? TRANS : NO_TRANS, g->tb ? TRANS : NO_TRANS,
-                                      g->M, g->N, g->K, 1.0f, a, lda, b, ldb, 0.0f, c, ldc);
-}
-
 static void peer_share(void *arg, const struct crew *crew)
 {
     const struct job *j = arg;
     size_t from, to;
     crew_share(crew, (size_t)j->g.batch, 1, &from, &to);
     for (size_t i = from; i < to; i++)
-        peer_product(&peers[j->peer], &j->g, i);
+        peer_gemm(j->peer, &j->g, i);
 }
 
 static void our_share(void *arg, const struct crew *crew)
@@ -177,7 +117,7 @@ static void job_run(const struct job *j)
         if (j->g.batch > 1)
             crew_run(set.threads, peer_share, (void *)(uintptr_t)j);
         else
-            peer_product(&peers[j->peer], &j->g, 0);
+            peer_gemm(j->peer, &j->g, 0);
 }
 
 /* ---- clockwork ------------------------------------------------------------- */
@@ -227,18 +167,18 @@ static void compete(struct job *j, double seconds[1 + PEERS])
     const int rounds = guess > 0.02 ? (set.rounds + 1) / 2 : set.rounds;
     for (int r = -1; r < rounds; r++) /* the first one warms up */
         for (int c = 0; c <= PEERS; c++) {
-            if (c > 0 && (!set.vs || !peers[c - 1].fn))
+            if (c > 0 && (!set.vs || !peer_there(c - 1)))
                 continue;
             j->peer = c - 1;
             if (c > 0)
-                peer_threads(&peers[c - 1], j->g.batch > 1 ? 1 : set.threads);
+                peer_threads(c - 1, j->g.batch > 1 ? 1 : set.threads);
             job_run(j);
             const double s = sample(j);
             if (r >= 0)
                 samples[c][r] = s;
         }
     for (int c = 0; c <= PEERS; c++)
-        seconds[c] = c > 0 && (!set.vs || !peers[c - 1].fn) ? 0 : median(samples[c], rounds);
+        seconds[c] = c > 0 && (!set.vs || !peer_there(c - 1)) ? 0 : median(samples[c], rounds);
 }
 
 /* ---- peak ------------------------------------------------------------------- */
@@ -377,7 +317,7 @@ static void measure_group(const struct group *group)
     struct tally sum = {.worst = 1e30};
     printf("\n%-24s %7s %6s", group->name, "ours", "peak");
     for (int c = 0; set.vs && c < PEERS; c++)
-        printf(" %8s", peers[c].name);
+        printf(" %8s", peer_names[c]);
     printf("%s\n", set.vs ? "   ratio to the best" : "");
     for (const struct shape *s = group->shapes; s && s->M; s++)
         measure(s, &sum);
@@ -423,8 +363,11 @@ int main(int argc, char **argv)
     struct err err = {0};
     if (!kn_init(NULL, &err))
         return 2;
-    if (set.vs)
-        peers_load();
+    if (set.vs && !peers_load("all", &err))
+        return 2;
+    for (int c = 0; set.vs && c < PEERS; c++)
+        if (!peer_there(c))
+            printf("# %s\n", peer_missing(c));
     set.peak = peak();
     printf("# %s, %d threads, FMA peak %.1f GFLOP/s, medians of %d\n", kn->isa, set.threads,
            set.peak, set.rounds);
