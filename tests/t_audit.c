@@ -71,10 +71,10 @@ static void check_variant(const struct plugin *plugin, const struct nn_variant *
 
 static void test_plugins(void)
 {
-    char folder[4096] = "";
-    const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 32);
-    *(n > 0 ? strrchr(folder, '/') : folder) = '\0';
-    strcat(folder, "/../plugins");
+    char self[4096] = "";
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    *(n > 0 ? strrchr(self, '/') : self) = '\0';
+    char *folder = xprintf("%s/../plugins", self);
     DIR *d = opendir(folder);
     int found = 0;
     for (struct dirent *e; d && (e = readdir(d));) {
@@ -93,6 +93,7 @@ static void test_plugins(void)
     }
     if (d)
         closedir(d);
+    free(folder);
     ok(found > 0, "there are plugins");
 }
 
