@@ -11,6 +11,7 @@
 #include "cli/run_json.h"
 #include "cli/run_show.h"
 #include "kernels/kernels.h"
+#include "perf/counters.h"
 #include "report/report.h"
 #include "store/store.h"
 #include "train/plugin_find.h"
@@ -38,6 +39,7 @@ static const struct option options[] = {
     {"seconds", 0, OPT_DOUBLE, &asked.profile_s, "S", "or measure for so long (2)", 0.01, 1e6},
     {"trace", 0, OPT_STRING, &asked.trace, "FILE", "write the last 20 steps for Perfetto (ui.perfetto.dev)", 0, 0},
     {"flame", 0, OPT_STRING, &flame, "FILE", "write collapsed stacks for speedscope or flamegraph.pl", 0, 0},
+    {"counters", 0, OPT_STRING, &asked.counters, "LIST", "count events by op: cycles,l2-misses,…; `list` tells what can be", 0, 0},
     {"explain", 0, OPT_FLAG, &asked.explain, NULL, "show the plan: every op, its place in memory, its lifetime", 0, 0},
     {"all", 'a', OPT_FLAG, &all_ops, NULL, "show all ops, not only the slowest 20", 0, 0},
     {"batch", 0, OPT_INT, &asked.batch, "N", "samples a step (recipe)", 1, 1e6},
@@ -61,6 +63,7 @@ struct hearing {
     struct store_run *record; /* NULL: not recorded */
     struct store_row row;
     struct err store_err; /* the first trouble of the store */
+    json_t *counters;     /* as they come */
     char *explain;
     char *pictures; /* the folder with the report; NULL: none */
     char problem[256];
@@ -92,6 +95,15 @@ static void on_layer(void *arg, const struct run_layer *layer)
     p->layer[p->layers++] = *layer;
     if (recording(h))
         (void)store_run_layer(h->record, layer, &h->store_err);
+}
+
+static void on_counter(void *arg, const struct run_counter *counter)
+{
+    struct hearing *h = arg;
+    run_show_counter(&h->show, counter);
+    json_array_append_new(h->counters, run_counter_json(counter));
+    if (recording(h))
+        (void)store_run_counter(h->record, counter, &h->store_err);
 }
 
 static void on_profile(void *arg, const struct run_profile *profile)
@@ -130,6 +142,7 @@ static bool measure(struct hearing *h, const struct plugin_pick *pick,
                                   .progress = on_progress,
                                   .layer = on_layer,
                                   .profile = on_profile,
+                                  .counter = on_counter,
                                   .end = on_end,
                                   .arg = h};
     run_show_begin(&h->show, pick->name, pick->variant);
@@ -212,7 +225,9 @@ static void show(const struct hearing *h)
         return;
     }
     json_t *j = json_pack("{s:i}", "schema", 1);
-    json_object_set_new(j, "run", run_json(&h->row, &h->heard.plan, &h->end));
+    json_t *run = run_json(&h->row, &h->heard.plan, &h->end);
+    json_object_set(run, "counters", h->counters);
+    json_object_set_new(j, "run", run);
     json_object_set_new(j, "profile", profile_json(&h->heard));
     json_object_set_new(j, "explain", text_or_null(h->explain));
     json_object_set_new(j, "trace", text_or_null(asked.trace));
@@ -245,9 +260,12 @@ static int cmd_profile(int argc, char **argv)
     struct plugin_pick *pick = NULL;
     struct store *s = NULL;
     struct store_session *session = NULL;
-    struct hearing h = {0};
+    if (counters_listed(asked.counters))
+        return EXIT_OK;
+    struct hearing h = {.counters = json_array()};
     size_t picks = 0;
-    bool fine = kn_init(asked.isa, &err) && find(argc, argv, &pick, &picks, &err);
+    bool fine = kn_init(asked.isa, &err) && counters_known(asked.counters, &err) &&
+                find(argc, argv, &pick, &picks, &err);
     if (fine && !no_record) {
         fine = (s = store_open(global.db, STORE_WRITE, &err)) != NULL &&
                (session = store_session_begin(s, argc, argv, &err)) != NULL;
@@ -266,6 +284,7 @@ static int cmd_profile(int argc, char **argv)
         status = cli_fail(&err);
     store_close(s);
     plugin_picks_free(pick, picks);
+    json_decref(h.counters);
     free(h.heard.layer);
     free(h.explain);
     free(h.pictures);

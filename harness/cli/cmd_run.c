@@ -239,19 +239,10 @@ static void sum_up(const struct campaign *c)
     }
 }
 
-static bool known_counters(const char *list, struct err *err)
-{
-    struct counters *c = list ? counters_new(list, NULL, err) : NULL;
-    counters_free(c);
-    return c || !list;
-}
-
 static int cmd_run(int argc, char **argv)
 {
-    if (asked.counters && strcmp(asked.counters, "list") == 0) {
-        counters_list(stdout);
+    if (counters_listed(asked.counters))
         return EXIT_OK;
-    }
     struct err err = {0};
     struct plugin_pick *picks = NULL;
     size_t count = 0;
@@ -260,7 +251,7 @@ static int cmd_run(int argc, char **argv)
                                        "run: expected a selector, such as lenet5, "
                                        "mlp:512-512 or all; `bench list` has them");
     fine = fine && kn_init(asked.isa, &err); /* a name that no worker could use */
-    fine = fine && known_counters(asked.counters, &err);
+    fine = fine && counters_known(asked.counters, &err);
     fine = fine && resolve(argc, argv, &picks, &count, &err);
     if (fine && !no_record && !asked.dry_run) {
         fine = (c.store = store_open(global.db, STORE_WRITE, &err)) != NULL &&

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -293,7 +294,7 @@ void counters_get(const struct counters *c, int region, int i, struct counter_re
 
 /* ---- for people --------------------------------------------------------------------- */
 
-void counters_list(FILE *out)
+static void print_list(FILE *out)
 {
     fprintf(out, "%-20s %-8s %s\n", "event", "counted", "what it counts, or why it is not here");
     for (const char *const *name = counter_names(); *name; name++) {
@@ -311,4 +312,19 @@ void counters_list(FILE *out)
                     : "here; any of its presets and native events "
                       "by name too (papi_avail, papi_native_avail list them)",
             absent);
+}
+
+bool counters_listed(const char *list)
+{
+    const bool asked = list && strcmp(list, "list") == 0;
+    if (asked)
+        print_list(stdout);
+    return asked;
+}
+
+bool counters_known(const char *list, struct err *err)
+{
+    struct counters *c = list ? counters_new(list, NULL, err) : NULL;
+    counters_free(c);
+    return c || !list;
 }

@@ -7,7 +7,7 @@
  *     counters_get(c, r, i, &reading);      event i in region r, or why it was not counted
  *     counters_free(c);
  *
- * An event has a name of ours (counters_list() has them) that a source knows how to count:
+ * An event has a name of ours (counter_names.h has them) that a source knows how to count:
  * `perf` (the kernel's perf_event_open), `papi` (libpapi.so, when it was there at build time and
  * is there now; also any PAPI preset or native event by its own name) or `rusage`. What cannot be
  * counted is NAN with the reason, never 0.
@@ -23,7 +23,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/err.h"
 
@@ -100,7 +99,11 @@ struct counter_reading {
 };
 void counters_get(const struct counters *c, int region, int i, struct counter_reading *r);
 
-/* Every name with what it means, who counts it here, or why nobody does. For `--counters list`. */
-void counters_list(FILE *out);
+/* For --counters LIST. Whether all its names are known (NULL: yes); *err as counters_new(). */
+__attribute__((warn_unused_result)) bool counters_known(const char *list, struct err *err);
+
+/* When `list` is the word "list": every name with what it means, who counts it here, or why nobody
+ * does, to stdout; and true. */
+bool counters_listed(const char *list);
 
 #endif

@@ -7,6 +7,7 @@
  * it stays off, and what does not fit is refused instead of estimated in silence. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,12 +23,12 @@
 /* ---- the library ------------------------------------------------------------ */
 
 /* Its functions, by name, with the types that papi.h gives them. */
-#define FUNCTIONS(F)                                                                 \
-    F(library_init)                                                                  \
-    F(strerror)                                                                      \
-    F(event_name_to_code) F(query_event) F(get_event_component) F(create_eventset)   \
-        F(assign_eventset_component) F(attach) F(add_event) F(start) F(read) F(stop) \
-            F(cleanup_eventset) F(destroy_eventset)
+#define FUNCTIONS(F)                                                                      \
+    F(library_init)                                                                       \
+    F(strerror)                                                                           \
+    F(event_name_to_code)                                                                 \
+    F(query_event) F(get_event_component) F(create_eventset) F(assign_eventset_component) \
+        F(attach) F(add_event) F(start) F(read) F(stop) F(cleanup_eventset) F(destroy_eventset)
 
 static struct {
 #define F(name) __typeof__(&PAPI_##name) name;

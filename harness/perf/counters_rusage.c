@@ -1,6 +1,7 @@
 /* counters_rusage.c — what getrusage(2) counts for the whole process, on any system and without
  * any permission; see counters.h. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 

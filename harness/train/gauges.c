@@ -40,17 +40,18 @@ static void lap(void *arg, int slot)
     counters_lap_here(g->counters, 1 + slot);
 }
 
-void gauges_open(struct gauges *g, struct program *p)
+void gauges_open(struct gauges *g, struct program *p, bool count)
 {
-    if (g->counters && !g->counting)
-        counters_open(g->counters, regions_of(g, p));
-    g->counting = g->counters != NULL;
+    g->counting = g->counters && count;
+    if (g->counting && !g->opened)
+        counters_open(g->counters, regions_of(g, p)); /* allocates: before the ledger looks */
+    g->opened = g->opened || g->counting;
     noise_open(&g->noise);
     energy_open(&g->energy);
     g->ticked = clock_ns();
-    if (g->counters)
+    if (g->counting)
         counters_lap(g->counters, COUNTERS_NOWHERE);
-    if (g->counters && g->by_op)
+    if (g->counting && g->by_op)
         program_laps(p, lap, g);
 }
 
@@ -67,9 +68,12 @@ void gauges_tick(struct gauges *g, int64_t now)
 
 void gauges_close(struct gauges *g, struct program *p, long long steps)
 {
-    program_laps(p, NULL, NULL);
-    if (g->counters)
+    if (g->counting) {
         counters_lap(g->counters, 0);
+        program_laps(p, NULL, NULL);
+        g->counted += steps;
+        g->counting = false;
+    }
     energy_close(&g->energy);
     noise_close(&g->noise, steps);
 }
@@ -97,7 +101,7 @@ static void tell_event(const struct gauges *g, const struct program *p, int regi
                        const struct run_sink *sink)
 {
     struct counter_reading r;
-    struct run_counter out = {.layer = region - 1, .steps = g->noise.sum.steps};
+    struct run_counter out = {.layer = region - 1, .steps = g->counted};
     counters_get(g->counters, region, event, &r);
     out.value = r.value;
     out.enabled_ns = r.enabled_ns;
@@ -132,7 +136,7 @@ void gauges_tell(const struct gauges *g, const struct program *p, const struct r
         tell_energy(g, &g->energy.domain[i], g->energy.domain[i].why, sink);
     if (g->energy.domains == 0)
         tell_energy(g, NULL, g->energy.why, sink);
-    for (int i = 0; g->counters && i < counters_count(g->counters); i++) {
+    for (int i = 0; g->counted > 0 && i < counters_count(g->counters); i++) {
         struct counter_reading whole;
         counters_get(g->counters, 0, i, &whole);
         const int regions = *whole.reason ? 1 : regions_of(g, p); /* the reason once is enough */

@@ -2,7 +2,7 @@
  * the noise ledger, energy, and the counters of run_spec.counters.
  *
  *     gauges_init(&g, &spec, &err);
- *     for each epoch: gauges_open(&g, program); steps; gauges_close(&g, how_many);
+ *     for each epoch: gauges_open(&g, program, true); steps; gauges_close(&g, program, how_many);
  *     gauges_tell(&g, program, sink);
  *     gauges_release(&g);
  *
@@ -22,7 +22,9 @@ struct gauges {
     struct energy energy;
     struct counters *counters; /* NULL: not asked for */
     int64_t ticked;            /* clock_ns() of the last look at the energy counters */
-    bool by_op, counting;      /* counting: the counters have been opened */
+    long long counted;         /* steps that the counters saw */
+    bool by_op;                /* lap behind every op */
+    bool opened, counting;     /* counters: once; in this stretch */
 };
 
 /* False and *err (EXIT_USAGE) for counters that nobody knows. */
@@ -30,8 +32,9 @@ __attribute__((warn_unused_result)) bool gauges_init(struct gauges *g, const str
                                                      struct err *err);
 void gauges_release(struct gauges *g);
 
-/* Around a stretch of `steps` timed steps of `p`; its team of threads exists already. */
-void gauges_open(struct gauges *g, struct program *p);
+/* Around a stretch of `steps` timed steps of `p`; its team of threads exists already. `count`:
+ * the counters too, if there are any. */
+void gauges_open(struct gauges *g, struct program *p, bool count);
 void gauges_tick(struct gauges *g, int64_t now); /* between steps: catches the energy's wraps */
 void gauges_pause(struct gauges *g); /* around what the harness allocates between steps */
 void gauges_resume(struct gauges *g);

@@ -133,7 +133,7 @@ static void start_gauges(struct loop *l)
     if (l->watched >= 0 || l->t.steps < (long long)steady_most((size_t)all))
         return;
     l->watched = l->t.steps;
-    gauges_open(&l->gauges, l->t.program);
+    gauges_open(&l->gauges, l->t.program, true);
 }
 
 static void step(struct loop *l, struct sums *sums)
@@ -345,7 +345,7 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
         if (spec->dump)
             fine = dump_step(&l.t, spec->dump, &err);
         else if (spec->profile_s > 0)
-            fine = profile_run(&l.t, spec, sink, say, &l.end, &err);
+            fine = profile_run(&l.t, spec, &l.gauges, sink, say, &l.end, &err);
         else if (!spec->dry_run)
             train(&l, say);
         trainer_close(&l.t);

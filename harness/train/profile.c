@@ -16,7 +16,8 @@
 #include "train/steady.h"
 #include "train/trace.h"
 
-enum { WARM_LEAST = 10, WARM_MOST = 50, STRETCH_MOST = 64, KINDS = PROGRAM_TRACED + 1 };
+enum { WARM_LEAST = 10, WARM_MOST = 50, STRETCH_MOST = 64, COUNTED = 100 };
+enum { KINDS = PROGRAM_TRACED + 1 };
 static const double warm_ns = 3e8, stretch_ns = 2e7, progress_ns = 2e8, disturbed = 1.25;
 
 /* Step times of one kind, in ns. */
@@ -40,6 +41,7 @@ static double quiet(const struct times *t)
 struct profile {
     struct trainer *t;
     const struct run_spec *spec;
+    struct gauges *gauges;
     const struct run_sink *sink;
     struct run_end *end;
     struct times all[KINDS];
@@ -194,11 +196,26 @@ static void measure(struct profile *f)
         steps = (int)f->spec->profile_steps;
     program_time_steps(f->t->program, true);
     const int64_t since = clock_ns();
+    const long long first = f->t->steps;
+    gauges_open(f->gauges, f->t->program, false);
     for (int i = 0; !f->stop; i++) {
         round_of(f, kinds, steps, i % 2);
         if (enough(f, since))
             break;
     }
+    gauges_close(f->gauges, f->t->program, f->t->steps - first);
+}
+
+/* Steps that are counted and not timed. */
+static void count_events(struct profile *f)
+{
+    const long long first = f->t->steps;
+    if (!f->gauges->counters || f->stop)
+        return;
+    gauges_open(f->gauges, f->t->program, true);
+    while (!f->stop && f->t->steps - first < COUNTED)
+        (void)step(f);
+    gauges_close(f->gauges, f->t->program, f->t->steps - first);
 }
 
 /* ------------------------------------------------------------------------ telling */
@@ -276,12 +293,15 @@ static void sum_up(struct profile *f, struct run_profile *out)
     f->end->samples_per_s = (double)f->t->plan.batch / (s.median * 1e-9);
     f->end->time_s = (double)(clock_ns() - f->began) * 1e-9;
     f->end->steady = steady_judge(plain->ns, plain->n, f->end->unsteady);
+    f->end->noise = f->gauges->noise.sum;
+    (void)noise_taint(&f->end->noise, f->end->tainted);
 }
 
-bool profile_run(struct trainer *t, const struct run_spec *spec, const struct run_sink *sink,
-                 void (*say)(const char *what), struct run_end *end, struct err *err)
+bool profile_run(struct trainer *t, const struct run_spec *spec, struct gauges *gauges,
+                 const struct run_sink *sink, void (*say)(const char *what), struct run_end *end,
+                 struct err *err)
 {
-    struct profile f = {.t = t, .spec = spec, .sink = sink, .end = end};
+    struct profile f = {.t = t, .spec = spec, .gauges = gauges, .sink = sink, .end = end};
     struct run_profile out = {0};
     if (say)
         say("measuring the roofs");
@@ -290,11 +310,13 @@ bool profile_run(struct trainer *t, const struct run_spec *spec, const struct ru
         say("profiling");
     f.began = f.told = clock_ns();
     measure(&f);
+    count_events(&f);
     sum_up(&f, &out);
     measure_roofs(&out, t->plan.threads);
     char *const explain = spec->explain ? program_explain(t->program) : NULL;
     out.explain = explain;
     profile_tell_layers(t->program, sink);
+    gauges_tell(gauges, t->program, sink);
     if (sink->profile)
         sink->profile(sink->arg, &out);
     free(explain);

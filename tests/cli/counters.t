@@ -55,6 +55,12 @@ perl -MJSON::PP -0777 -e 'my (%sum, $ops); for my $c (@{decode_json(<STDIN>)->{r
         $ops++ if $c->{layer}; $sum{$c->{event}}[defined $c->{layer}] += $c->{value} }
     for (values %sum) { exit 1 if $_->[1] > 1.001 * $_->[0] } exit !($ops > 5)' <"$dir/out"
 ok $? "the ops together are not more than the steps"
+bench profile mlp:128 --data digits --threads 2 --steps 20 --no-plot --counters user-time --json
+is $status 0 "bench profile counts too"
+perl -MJSON::PP -0777 -e 'my @c = grep { $_->{event} eq "user-time" } @{decode_json(<STDIN>)->{run}{counters}};
+    exit !(@c > 5 && $c[0]{steps} == 100 && (grep { defined $_->{layer} } @c) == @c - 1)' <"$dir/out"
+ok $? "in a stretch of its own, by op"
+
 # PAPI, by a library that counts what can be foretold: 1000 cycles and 2000 misses a reading, of
 # which a run has one at its end for each of two threads.
 fake=$(dirname "$BENCH")/tests/libpapi.so
