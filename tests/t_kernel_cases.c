@@ -56,6 +56,8 @@ static const struct kernel_case trials[] = {
     {KERNEL_gemm_f32, "NN", {17, 33, 19}, ""},
     {KERNEL_gemm_f32, "NT", {17, 33, 19}, ""},
     {KERNEL_gemm_f32, "TN", {17, 33, 19}, ""},
+    {KERNEL_gemm_f32, "NT+bias+relu", {17, 33, 19, EPILOGUE_RELU}, ""},
+    {KERNEL_gemm_f32, "NN+tanh_grad", {17, 33, 19, EPILOGUE_TANH_GRAD}, ""},
     {KERNEL_gemm_pack_f32, "NT", {32, 64, 48}, ""},
     {KERNEL_conv_f32, "nhwc", {3, 9, 8, 3, 5, 3, 2, 1}, ""},
     {KERNEL_conv_grad_data_f32, "nhwc", {3, 9, 8, 3, 5, 3, 2, 1}, ""},

@@ -492,6 +492,19 @@ static double want_adam(const struct kernel_job *j, int k, size_t i, double *bou
 /* ---- matrix multiply: M N K, form NN, NT or TN
  * ------------------------------------------------------- */
 
+/* What layers of the networks ask for, by CASE_EPILOGUE of kernel_cases.h. */
+static const struct {
+    bool bias, y; /* has these operands */
+    struct kn_epilogue e;
+} epilogues[] = {
+    [EPILOGUE_NONE] = {0},
+    [EPILOGUE_BIAS] = {.bias = true},
+    [EPILOGUE_RELU] = {.bias = true, .e = {.act = KN_ACT_RELU}},
+    [EPILOGUE_TANH] = {.bias = true, .e = {.act = KN_ACT_TANH}},
+    [EPILOGUE_RELU_GRAD] = {.y = true, .e = {.grad = KN_ACT_RELU}},
+    [EPILOGUE_TANH_GRAD] = {.y = true, .e = {.grad = KN_ACT_TANH}},
+};
+
 static struct kn_gemm gemm_of(const struct kernel_case *c)
 {
     const int M = c->d[0], N = c->d[1], K = c->d[2];
@@ -503,7 +516,8 @@ static struct kn_gemm gemm_of(const struct kernel_case *c)
                             .tb = tb,
                             .lda = (size_t)(ta ? M : K),
                             .ldb = (size_t)(tb ? K : N),
-                            .ldc = (size_t)N};
+                            .ldc = (size_t)N,
+                            .epilogue = epilogues[c->d[CASE_EPILOGUE]].e};
 }
 
 struct kn_gemm case_gemm(const struct kernel_job *j)
@@ -512,14 +526,18 @@ struct kn_gemm case_gemm(const struct kernel_job *j)
     g.a = j->x[0];
     g.b = j->x[1];
     g.c = j->x[2];
+    g.epilogue.bias = epilogues[j->c->d[CASE_EPILOGUE]].bias ? j->x[3] : NULL;
+    g.epilogue.y = epilogues[j->c->d[CASE_EPILOGUE]].y ? j->x[4] : NULL;
     return g;
 }
 
-static void floats_gemm(const int *d, size_t n[])
+static void floats_gemm(const int *d, size_t n[]) /* a b c bias y */
 {
     n[0] = (size_t)d[0] * (size_t)d[2];
     n[1] = (size_t)d[2] * (size_t)d[1];
     n[2] = (size_t)d[0] * (size_t)d[1];
+    n[3] = epilogues[d[CASE_EPILOGUE]].bias ? (size_t)d[1] : 0;
+    n[4] = epilogues[d[CASE_EPILOGUE]].y ? n[2] : 0;
 }
 
 static size_t work_gemm(const struct kernel_case *c, int threads)
@@ -542,7 +560,9 @@ static double want_gemm(const struct kernel_job *j, int k, size_t i, double *bou
     double size;
     const double want = ref_gemm(&g, NULL, 0, (int)(i / g.ldc), (int)(i % g.ldc), &size);
     (void)k;
-    *bound = (8 + sqrt(g.K)) * REF_EPS * 2 * size;
+    *bound =
+        (8 + sqrt(g.K)) * REF_EPS * 2 * size; /* no epilogue here makes errors larger than twice */
+    *bound *= g.epilogue.grad ? 2 : 1;
     return want;
 }
 
@@ -785,7 +805,7 @@ const struct kernel_call kernel_calls[KERNELS] = {
     ID(adam_f32)            = {"n", "%d", "ruuq", 0, floats_4,   0, run_adam_f32,    0, want_adam,    0, 0},
 
     ID(gemm_work_f32)       = {GEMM_DIMS, "w",    0, floats_sink, 0, run_gemm_work_f32,   0, 0, 0, 0},
-    ID(gemm_f32)            = {GEMM_DIMS, "rrw",  1, floats_gemm, 0, run_gemm_f32,        0, want_gemm, flops_gemm, work_gemm},
+    ID(gemm_f32)            = {GEMM_DIMS, "rrwrr", 1, floats_gemm, 0, run_gemm_f32,        0, want_gemm, flops_gemm, work_gemm},
     ID(gemm_packed_f32)     = {GEMM_DIMS, "w",    0, floats_sink, 0, run_gemm_packed_f32, 0, 0, 0, 0},
     ID(gemm_pack_f32)       = {GEMM_DIMS, "rsfk", 1, floats_pack, 0, run_gemm_pack_f32, finish_pack, want_pack, 0, work_gemm},
 

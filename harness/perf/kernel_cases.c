@@ -43,7 +43,7 @@ enum {
 
 /* clang-format off */
 const struct kernel_case kernel_cases[] = {
-    /* matrix multiply: M N K */
+    /* matrix multiply: M N K; alone, as other libraries do it too, and with what is fused to it */
     LAYER(784, 512, "mlp:512-512 hidden1")
     LAYER(512, 512, "mlp:512-512 hidden2")
     LAYER(512,  10, "mlp:512-512 output")
@@ -53,6 +53,15 @@ const struct kernel_case kernel_cases[] = {
     LAYER(120,  84, "lenet5 F6")
     LAYER( 84,  10, "lenet5 output")
     LAYER(784,  10, "filters classifier")
+    CASE(gemm_f32, "NT+bias+relu", "mlp:512-512 hidden1", 128, 512, 784, EPILOGUE_RELU)
+    CASE(gemm_f32, "NT+bias+relu", "mlp:512-512 hidden2", 128, 512, 512, EPILOGUE_RELU)
+    CASE(gemm_f32, "NT+bias",      "mlp:512-512 output",  128,  10, 512, EPILOGUE_BIAS)
+    CASE(gemm_f32, "NN+relu_grad", "mlp:512-512 hidden2", 128, 512, 512, EPILOGUE_RELU_GRAD)
+    CASE(gemm_f32, "NN+relu_grad", "mlp:512-512 output",  128, 512,  10, EPILOGUE_RELU_GRAD)
+    CASE(gemm_f32, "NT+bias+tanh", "lenet5 F6",           128,  84, 120, EPILOGUE_TANH)
+    CASE(gemm_f32, "NT+bias",      "lenet5 output",       128,  10,  84, EPILOGUE_BIAS)
+    CASE(gemm_f32, "NN+tanh_grad", "lenet5 output",       128,  84,  10, EPILOGUE_TANH_GRAD)
+    CASE(gemm_f32, "NT+bias",      "filters classifier",  128,  10, 784, EPILOGUE_BIAS)
     CASE(gemm_f32, "NN", CASE_LARGE, 1536, 1536, 1536)
     CASE(gemm_work_f32,   "NT", "mlp:512-512 hidden1", 128, 512, 784)
     CASE(gemm_packed_f32, "NT", "mlp:512-512 hidden1", 128, 512, 784)

@@ -21,6 +21,17 @@ enum kernel_id {
 
 enum { CASE_DIMS = 8, CASE_OPERANDS = 5, CASE_SHAPE = 64, CASE_TEXT = 128 };
 
+/* What gemm_f32 does besides multiplying is its number d[CASE_EPILOGUE], and part of its form. */
+enum { CASE_EPILOGUE = 3 };
+enum case_epilogue {
+    EPILOGUE_NONE,
+    EPILOGUE_BIAS,
+    EPILOGUE_RELU, /* bias too */
+    EPILOGUE_TANH, /* bias too */
+    EPILOGUE_RELU_GRAD,
+    EPILOGUE_TANH_GRAD
+};
+
 struct kernel_case {
     int kernel;       /* enum kernel_id */
     const char *form; /* "NT", "lanes"; "" where there is one form only */
