@@ -110,7 +110,7 @@ static int find_threads(int tid[THREADS_MOST])
     tid[n++] = gettid();
     DIR *d = opendir("/proc/self/task");
     for (const struct dirent *e; d && n < THREADS_MOST && (e = readdir(d));) {
-        const int id = atoi(e->d_name);
+        const int id = (int)strtol(e->d_name, NULL, 10); /* "." and "..": 0 */
         if (id > 0 && id != tid[0])
             tid[n++] = id;
     }

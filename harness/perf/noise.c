@@ -104,7 +104,7 @@ static void look_at_cpuinfo(const char *root, const cpu_set_t *ours, struct nois
         const char *value = strchr(line, ':');
         value = value ? value + 1 : "";
         if (strncmp(line, "processor", 9) == 0)
-            cpu = atoi(value);
+            cpu = (int)strtol(value, NULL, 10);
         else if (strncmp(line, "flags", 5) == 0)
             measured = measured || strstr(value, " aperfmperf");
         else if (strncmp(line, "cpu MHz", 7) == 0 && cpu >= 0 && cpu < CPU_SETSIZE &&
