@@ -175,6 +175,7 @@ static void add_aggregates(json_t *all, const struct bench_result *r, int t, int
         if (i == 2) {
             json_object_del(e, "FLOP/s");
             json_object_del(e, "bytes_per_second");
+            json_object_del(e, "residual");
         }
         json_array_append_new(all, e);
     }

@@ -128,7 +128,8 @@ static inline double ref_gemm(const struct kn_gemm *g, const float *c0, int n, i
     const float *a = g->a + (size_t)n * g->stride_a, *b = g->b + (size_t)n * g->stride_b;
     const size_t row = (size_t)n * g->stride_c, ldr = e->ld_residual ? e->ld_residual : g->ldc,
                  ldy = e->ld_y ? e->ld_y : g->ldc;
-    const double inner = e->inner ? (double)e->inner : 1, outer = e->outer ? (double)e->outer : 1;
+    const double inner = e->inner != 0 ? (double)e->inner : 1,
+                 outer = e->outer != 0 ? (double)e->outer : 1;
     double v = 0;
     *size = 1;
     for (int k = 0; k < g->K; k++) {
