@@ -1,6 +1,7 @@
 /* cmd_profile.c — bench profile SELECTOR: where the time of a training step goes. One worker
  * measures (train/profile.h); this process records, shows and writes files. */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static struct run_spec asked = {
     .profile_s = 2.0,
 };
 static long long seed = 1;
-static const char *flame;
+static const char *flame, *folder;
 static bool no_record, all_ops, no_plot;
 
 enum { OPS_SHOWN = 20 };
@@ -49,6 +50,7 @@ static const struct option options[] = {
     {"seed", 0, OPT_LONG, &seed, "N", "of weights, order and dropout (1)", 0, 9e15},
     {"no-fuse", 0, OPT_FLAG, &asked.no_fuse, NULL, "one kernel an op", 0, 0},
     {"no-lanes", 0, OPT_FLAG, &asked.no_lanes, NULL, "channels-last only (ARCHITECTURE.md)", 0, 0},
+    {"output", 'o', OPT_STRING, &folder, "DIR", "folder of the report (run_ID in reports/out of the source tree, or here)", 0, 0},
     {"no-plot", 0, OPT_FLAG, &no_plot, NULL, "no pictures", 0, 0},
     {"no-record", 0, OPT_FLAG, &no_record, NULL, "leave the database alone (and draw no pictures)", 0, 0},
     {0},
@@ -60,6 +62,7 @@ struct hearing {
     struct profile_heard heard;
     struct run_show show;
     struct run_end end;
+    bool said;                /* run_show_end() has told why it failed */
     struct store_run *record; /* NULL: not recorded */
     struct store_row row;
     struct err store_err; /* the first trouble of the store */
@@ -131,6 +134,7 @@ static void on_end(void *arg, const struct run_end *end)
 static bool measure(struct hearing *h, const struct plugin_pick *pick,
                     struct store_session *session, struct err *err)
 {
+    assert(pick);
     struct run_spec spec = asked;
     spec.plugin_path = pick->path;
     spec.plugin = pick->name;
@@ -160,13 +164,15 @@ static bool measure(struct hearing *h, const struct plugin_pick *pick,
         *err = h->store_err;
         return false;
     }
-    if (fine && h->end.status != RUN_OK)
+    if (fine && h->end.status != RUN_OK) {
+        h->said = true;
         fine = err_status(err,
                           h->end.status == RUN_REFUSED       ? EXIT_PLUGIN
                           : h->end.status == RUN_INTERRUPTED ? EXIT_INTERRUPTED
                           : h->end.exit_code == EXIT_USAGE   ? EXIT_USAGE
                                                              : EXIT_BENCH_FAILED,
                           "%s: %s", run_status_name[h->end.status], h->end.reason);
+    }
     return fine;
 }
 
@@ -181,13 +187,13 @@ static bool draw(struct hearing *h, struct store *s, struct err *err)
     struct report r = {0};
     snprintf(number, sizeof number, "%lld", (long long)h->row.id);
     char *top = report_default_folder();
-    char *folder = xprintf("%s/run_%s", top, number);
+    char *to = folder ? xstrdup(folder) : xprintf("%s/run_%s", top, number);
     const struct store_query q = {&selector, 1, 0, false, true};
     const int count = store_rows(s, &q, &rows, err);
     bool fine = count == 1 && report_gather(&r, s, rows, count, err);
     if (fine) {
         snprintf(r.command, sizeof r.command, "bench report %s", number);
-        fine = report_write(&r, folder, err);
+        fine = report_write(&r, to, err);
     }
     if (fine) {
         snprintf(h->problem, sizeof h->problem, "%s", r.problem);
@@ -195,7 +201,7 @@ static bool draw(struct hearing *h, struct store *s, struct err *err)
     }
     report_release(&r);
     free(rows);
-    free(folder);
+    free(to);
     free(top);
     return fine;
 }
@@ -279,7 +285,7 @@ static int cmd_profile(int argc, char **argv)
         show(&h);
     if (fine && !global.quiet)
         tell_files(&h);
-    int status = fine ? EXIT_OK : cli_fail(&err);
+    int status = fine ? EXIT_OK : h.said ? err.status : cli_fail(&err);
     if (session && !store_session_end(session, status, &err) && fine)
         status = cli_fail(&err);
     store_close(s);

@@ -40,22 +40,21 @@ is "$(json "$dir/out" runs)" 1 "reports show the training"
 
 # The picture, or why there is none.
 if command -v gnuplot >/dev/null; then
-    bench profile mlp:128 $quick --json
+    bench profile mlp:128 $quick --json -o "$dir/profile"
     page=$(json "$dir/out" report)
     ok "$([ -s "$page" ]; echo $?)" "a page"; grep -q "machine's roofs\|machine&#39;s roofs" "$page"; ok $? "with a roofline"
-    rm -rf "$(dirname "$page")"
+    is "$page" "$dir/profile/index.html" "where -o says"
 else
     skip "no gnuplot"
 fi
 mkdir "$dir/empty"
-run env PATH="$dir/empty" "$BENCH" profile mlp:128 $quick --json
+run env PATH="$dir/empty" "$BENCH" profile mlp:128 $quick --json -o "$dir/bare"
 is $status 0 "without gnuplot it goes on"; ok "$(json "$dir/out" problem | grep -q gnuplot; echo $?)" "and says so"
-rm -rf "$(dirname "$(json "$dir/out" report)")"
 
 bench profile; is $status 2 "no selector"; like err 'expected one selector' "says what it wants"
 bench profile 'mlp:*'; is $status 2 "several variants"
 bench profile nosuch; is $status 2 "unknown plugin"
 bench profile mlp --steps 0; is $status 2 "--steps 0"
 bench profile mlp:128 $quick --no-plot --trace /nonexistent/t.json; [ $status != 0 ]; ok $? "a trace that cannot be written fails"
-like err '/nonexistent/t.json' "and is named"
+is "$(grep -c '/nonexistent/t.json' "$dir/err")" 1 "and is named, once"
 done_testing
