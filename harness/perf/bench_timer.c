@@ -92,9 +92,11 @@ static void measure_own(gbench_body *body, void *arg, double min_s, int repeats,
 {
     int64_t calls = 1;
     (void)body(arg, 1);
-    for (double s = body(arg, calls); s < min_s; s = body(arg, calls)) {
+    double s = body(arg, calls);
+    while (s < min_s) {
         const double growth = s > 0.1 * min_s ? 1.2 * min_s / s : 10;
         calls = (int64_t)ceil((double)calls * growth);
+        s = body(arg, calls);
     }
     for (int i = 0; i < repeats; i++)
         keep(out, calls, body(arg, calls) / (double)calls);

@@ -78,14 +78,14 @@ bool peer_wanted(int p) { return peers[p].wanted; }
 bool peer_there(int p) { return peers[p].fn != NULL; }
 const char *peer_missing(int p) { return peers[p].missing; }
 
-void peer_threads(int i, int threads)
+void peer_threads(int p, int threads)
 {
-    const struct peer *const p = &peers[i];
+    const symbol set = peers[p].set_threads;
     omp_set_num_threads(threads);
-    if (p->set_threads && p->wide)
-        ((void (*)(int64_t))(intptr_t)p->set_threads)(threads);
-    else if (p->set_threads)
-        ((void (*)(int))(intptr_t)p->set_threads)(threads);
+    if (set && peers[p].wide)
+        ((void (*)(int64_t))(intptr_t)set)(threads);
+    else if (set)
+        ((void (*)(int))(intptr_t)set)(threads);
 }
 
 void peer_gemm(int p, const struct kn_gemm *g, size_t i)

@@ -5,6 +5,7 @@
 #ifndef REFERENCE_H
 #define REFERENCE_H
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -131,6 +132,7 @@ static inline double ref_gemm(const struct kn_gemm *g, const float *c0, int n, i
     const double inner = e->inner != 0 ? (double)e->inner : 1,
                  outer = e->outer != 0 ? (double)e->outer : 1;
     double v = 0;
+    assert((c0 || !e->accumulate) && (e->y || !e->grad));
     *size = 1;
     for (int k = 0; k < g->K; k++) {
         const double t = ref_entry(a, g->lda, g->ta, i, k) * ref_entry(b, g->ldb, g->tb, k, j);
