@@ -3,17 +3,13 @@
 #include "perf/floor.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/crew.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
+#include "perf/noise.h"
 #include "stats/order.h"
 #include "stats/signed_rank.h"
 
@@ -46,36 +42,6 @@ static double timed(struct work *w, int threads)
     const int64_t start = clock_ns();
     crew_run(threads, do_work, w);
     return (double)(clock_ns() - start);
-}
-
-/* ---- who else was there ------------------------------------------------------------- */
-
-struct usage {
-    double busy, steal, own, wall; /* seconds; busy and steal of all CPUs, NAN if unknown */
-};
-
-static struct usage usage_now(void)
-{
-    struct usage u = {(double)NAN, (double)NAN, 0, (double)clock_ns() * 1e-9};
-    enum { USER, NICE, SYSTEM, IDLE, WAIT, IRQ, SOFT, STEAL, COLUMNS }; /* proc(5) */
-    double ticks[COLUMNS];
-    char line[256] = "";
-    FILE *f = fopen("/proc/stat", "r");
-    if (f && fgets(line, sizeof line, f) && strncmp(line, "cpu ", 4) == 0) {
-        char *at = line + 4;
-        for (int i = 0; i < COLUMNS; i++)
-            ticks[i] = strtod(at, &at);
-        const double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
-        u.busy = (ticks[USER] + ticks[NICE] + ticks[SYSTEM] + ticks[IRQ] + ticks[SOFT]) * tick;
-        u.steal = ticks[STEAL] * tick;
-    }
-    if (f)
-        fclose(f);
-    struct rusage own;
-    getrusage(RUSAGE_SELF, &own);
-    u.own = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
-            1e-6 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
-    return u;
 }
 
 /* ---- pairs --------------------------------------------------------------------------- */
@@ -114,15 +80,17 @@ struct noise_floor noise_floor_measure(int threads, double seconds)
     w.scratch = mem_map(scratch);
     calibrate(&w, threads);
     double d[MOST_PAIRS];
-    const struct usage before = usage_now();
+    struct noise_look before, after;
+    noise_look("", &before);
     struct noise_floor f = {.threads = threads, .pairs = take_pairs(&w, threads, seconds, d)};
-    const struct usage after = usage_now();
+    noise_look("", &after);
     mem_unmap(w.scratch, scratch);
     mem_unmap(memory, bytes);
 
-    const double wall = after.wall - before.wall, cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
-    f.steal = (after.steal - before.steal) / (wall * cpus);
-    f.foreign = fmax(0, after.busy - before.busy - (after.own - before.own)) / (wall * cpus);
+    const double wall = (double)(after.ns - before.ns) * 1e-9 * after.cpus;
+    f.steal = (after.steal_s - before.steal_s) / wall;
+    const double foreign = after.busy_s - before.busy_s - (after.cpu_s - before.cpu_s);
+    f.foreign = foreign < 0 ? 0 : foreign / wall; /* unknown stays NAN */
     f.q99 = hodges_lehmann_floor(d, (size_t)f.pairs, GATE_PAIRS, 0.99, DRAWS, 1);
     for (int i = 0; i < f.pairs; i++)
         d[i] = fabs(d[i]);
