@@ -77,7 +77,7 @@ static bool add_event(struct counters *c, const char *name, struct err *err)
         return refuse(name, err);
     const char *const ours = counter_our_name(name);
     c->by[c->events] = by;
-    snprintf(c->why[c->events], COUNTER_WHY, "not opened");
+    snprintf(c->why[c->events], COUNTER_WHY, "the run ended before its timed steps began");
     snprintf(c->name[c->events++], COUNTER_NAME, "%s", ours ? ours : name);
     return true;
 }

@@ -151,7 +151,7 @@ int store_steps(struct store *s, int64_t id, struct store_step **steps, struct e
 
 /* Facts for people, in order: {"machine", "cpu", "AMD EPYC"}. What is unknown is left out. */
 struct store_fact {
-    const char *group; /* "run", "data", "machine", "environment", "build", "memory", "config" */
+    const char *group; /* "run", "data", "trust", "noise", "worker", "machine", "environment", … */
     char key[32];
     char *value;
 };

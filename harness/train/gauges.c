@@ -60,7 +60,7 @@ void gauges_resume(struct gauges *g) { noise_resume(&g->noise); }
 
 void gauges_tick(struct gauges *g, int64_t now)
 {
-    if (now - g->ticked < tick_ns)
+    if (!g->ticked || now - g->ticked < tick_ns)
         return;
     energy_tick(&g->energy);
     g->ticked = now;
@@ -75,6 +75,7 @@ void gauges_close(struct gauges *g, struct program *p, long long steps)
         g->counting = false;
     }
     energy_close(&g->energy);
+    g->ticked = 0;
     noise_close(&g->noise, steps);
 }
 
@@ -116,27 +117,29 @@ static void tell_event(const struct gauges *g, const struct program *p, int regi
 static void tell_energy(const struct gauges *g, const struct energy_domain *d, const char *why,
                         const struct run_sink *sink)
 {
+    const bool began = g->noise.sum.steps > 0;
     struct run_counter out = {.region = "steps",
                               .layer = -1,
                               .source = "rapl",
-                              .value = d ? d->joules : (double)NAN,
+                              .value = d && began ? d->joules : (double)NAN,
                               .enabled_ns = -1,
                               .running_ns = -1,
                               .steps = g->noise.sum.steps};
     snprintf(out.event, sizeof out.event, "energy%s%s", d ? " " : "", d ? d->name : "");
-    snprintf(out.reason, sizeof out.reason, "%s", why);
+    snprintf(out.reason, sizeof out.reason, "%s",
+             *why || began ? why : "the run ended before its timed steps began");
     sink->counter(sink->arg, &out);
 }
 
 void gauges_tell(const struct gauges *g, const struct program *p, const struct run_sink *sink)
 {
-    if (!sink->counter || g->noise.sum.steps == 0)
+    if (!sink->counter)
         return;
     for (int i = 0; i < g->energy.domains; i++)
         tell_energy(g, &g->energy.domain[i], g->energy.domain[i].why, sink);
     if (g->energy.domains == 0)
         tell_energy(g, NULL, g->energy.why, sink);
-    for (int i = 0; g->counted > 0 && i < counters_count(g->counters); i++) {
+    for (int i = 0; g->counters && i < counters_count(g->counters); i++) {
         struct counter_reading whole;
         counters_get(g->counters, 0, i, &whole);
         const int regions = *whole.reason ? 1 : regions_of(g, p); /* the reason once is enough */

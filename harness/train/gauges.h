@@ -21,7 +21,7 @@ struct gauges {
     struct noise_ledger noise;
     struct energy energy;
     struct counters *counters; /* NULL: not asked for */
-    int64_t ticked;            /* clock_ns() of the last look at the energy counters */
+    int64_t ticked;            /* clock_ns() of the last look at the energy; 0: not open */
     long long counted;         /* steps that the counters saw */
     bool by_op;                /* lap behind every op */
     bool opened, counting;     /* counters: once; in this stretch */

@@ -55,6 +55,11 @@ perl -MJSON::PP -0777 -e 'my (%sum, $ops); for my $c (@{decode_json(<STDIN>)->{r
         $ops++ if $c->{layer}; $sum{$c->{event}}[defined $c->{layer}] += $c->{value} }
     for (values %sum) { exit 1 if $_->[1] > 1.001 * $_->[0] } exit !($ops > 5)' <"$dir/out"
 ok $? "the ops together are not more than the steps"
+bench run mlp:128 --data digits --threads 2 --time-budget 0.001 --counters user-time --json
+is $status 0 "a run that ends before its timed steps begin"
+is "$(counted "$dir/out" user-time)" null "has counted nothing"; like out 'ended before' "and says why"
+is "$(json "$dir/out" runs 0 noise)" null "nor has it a ledger"
+
 bench profile mlp:128 --data digits --threads 2 --steps 20 --no-plot --counters user-time --json
 is $status 0 "bench profile counts too"
 perl -MJSON::PP -0777 -e 'my @c = grep { $_->{event} eq "user-time" } @{decode_json(<STDIN>)->{run}{counters}};
