@@ -227,12 +227,15 @@ static void print_sums(const struct profile_heard *h, FILE *f)
     fprintf(f, "Sum       of all ops %.4f ms, of the timed step %.4f ms (%+.2f %%)", sum,
             p->mean_ms, 100 * (sum / p->mean_ms - 1));
     fprintf(f, "; plain step %.4f ms\n", p->plain_ms);
-    fprintf(f, "Cost      of timing");
-    percent(f, "", p->timed_cost);
-    percent(f, ", of tracing", p->traced_cost);
-    fprintf(
-        f, ", against plain steps beside them; %lld steps timed, %lld more left out as disturbed\n",
-        p->steps, p->left_out);
+    if (4 * p->left_out > p->steps) {
+        fprintf(f, "Cost      not to be told: the machine was too busy");
+    } else {
+        fprintf(f, "Cost      of timing");
+        percent(f, "", p->timed_cost);
+        percent(f, ", of tracing", p->traced_cost);
+        fprintf(f, ", against plain steps beside them");
+    }
+    fprintf(f, "; %lld steps timed, %lld more left out as disturbed\n", p->steps, p->left_out);
 }
 
 void profile_print(const struct profile_heard *h, FILE *f, int most)
