@@ -64,7 +64,7 @@ GBENCH ?= $(shell printf '\043include <benchmark/benchmark.h>\n' | $(CXX) -std=c
 
 # ---- products -------------------------------------------------------------
 
-all: $(B)/bench $(if $(GBENCH),$(B)/bench-gbench.so) $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter release,$(CONFIG)),bench)
+all: $(B)/bench $(if $(GBENCH),$(B)/bench-gbench.so) $(plugins:%=$(B)/plugins/bench-%.so) $(if $(filter build/release,$(B)),bench)
 
 $(B)/libnn.so: $(base_objects) $(kernel_objects) $(graph_objects) harness/libnn.map
 	$(link) -shared -Wl,-soname,libnn.so.1 -Wl,-Bsymbolic -Wl,--version-script=harness/libnn.map \

@@ -17,13 +17,7 @@
 #include "train/run.h"
 
 static struct run_spec asked = {
-    .epochs = -1,
-    .batch = -1,
-    .threads = -1,
-    .rate = -1,
-    .to_accuracy = -1,
-    .time_budget = -1,
-    .max_steps = -1,
+    RUN_AS_THE_RECIPE_SAYS,
 };
 static long long first_seed = 1;
 static int seeds = 1;

@@ -42,6 +42,11 @@ struct run_spec {
     bool dry_run; /* build, plan, report run_plan, end */
 };
 
+/* How the initializer of a run_spec begins that leaves all that to the recipe. */
+#define RUN_AS_THE_RECIPE_SAYS                                                                  \
+    .epochs = -1, .batch = -1, .threads = -1, .rate = -1, .to_accuracy = -1, .time_budget = -1, \
+    .max_steps = -1
+
 struct run_metric {
     char name[RUN_NAME];
     double value;
