@@ -14,13 +14,13 @@ static void test_coverage(void)
         strange += c->seen == NULL || c->form == NULL || c->d[0] < 1;
     }
     for (int k = 0; k < KERNELS; k++)
-        if (!cases[k] || !small[k] || !kernel_calls[k].run)
+        if (!cases[k] || !small[k] || !kernel_calls[k]->run)
             ok(false, "%s has %d cases, %d of them for --quick", kernel_names[k], cases[k],
                small[k]);
     ok(strange == 0, "every case has a shape and says who asks for it");
     int truths = 0;
     for (int k = 0; k < KERNELS; k++)
-        truths += kernel_calls[k].want != NULL;
+        truths += kernel_calls[k]->want != NULL;
     is_int(truths, KERNELS - 3, "all but the three that return sizes have a truth");
 }
 
@@ -84,7 +84,7 @@ static void test_measuring(const struct bench_timer *timer)
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
         struct bench_result r;
         char name[CASE_TEXT];
-        bench_kernel(&trials[i], 1 + (int)(i % 2) * kernel_calls[trials[i].kernel].crew, &set, &r);
+        bench_kernel(&trials[i], 1 + (int)(i % 2) * kernel_calls[trials[i].kernel]->crew, &set, &r);
         if (r.failed && ++wrong)
             printf("# %s: %g of its bound\n", case_name(r.c, r.threads, name), r.of_bound);
         for (int t = 0; t < BENCH_TEMPERATURES; t++)

@@ -93,7 +93,7 @@ static int thread_count(const struct bench_run *run, const struct kernel_case *c
 {
     if (i == 0)
         return 1;
-    return i == 1 && kernel_calls[c->kernel].crew && run->threads > 1 ? run->threads : 0;
+    return i == 1 && kernel_calls[c->kernel]->crew && run->threads > 1 ? run->threads : 0;
 }
 
 static bool is_wanted(const struct bench_run *run, const struct kernel_case *c, int threads)
@@ -264,8 +264,7 @@ static bool measure_all(struct bench_run *run, struct err *err)
     return true;
 }
 
-/* ---- showing
- * --------------------------------------------------------------------------------------- */
+/* ---- showing ---------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct table_column columns[] = {
@@ -369,8 +368,7 @@ static void show_json(const struct bench_run *run)
     json_decref(whole);
 }
 
-/* ---- the verb
- * ----------------------------------------------------------------------------------------- */
+/* ---- the verb --------------------------------------------------------------- */
 
 /* The file is opened before anything is measured: a typing error costs no minutes. */
 static bool write_google(const struct bench_run *run, FILE *f, struct err *err)

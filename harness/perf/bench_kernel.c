@@ -200,8 +200,7 @@ static void check(struct bench *b, struct bench_result *r)
             free(before.x[k]);
 }
 
-/* ---- the roof
- * ------------------------------------------------------------------------------------ */
+/* ---- the roof --------------------------------------------------------------- */
 
 /* Ceilings of one instruction set on so many threads, each measured when first asked for. */
 struct roof {
@@ -252,8 +251,7 @@ static void place(const struct bench_setting *set, const struct bench_result *r,
         t->share = t->rate / roof_at(r, t->level, true);
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it -------------------------------------------------------------- */
 
 static void measure(struct bench *b, const struct bench_setting *set, struct bench_result *r)
 {
@@ -290,7 +288,7 @@ void bench_kernel(const struct kernel_case *c, int threads, const struct bench_s
                   struct bench_result *r)
 {
     static struct bench b; /* large, and used by one at a time */
-    const struct kernel_call *call = &kernel_calls[c->kernel];
+    const struct kernel_call *call = kernel_calls[c->kernel];
     memset(&b, 0, sizeof b);
     b.c = c;
     b.call = call;

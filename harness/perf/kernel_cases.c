@@ -179,7 +179,7 @@ const char *case_variant(const struct kernel_case *c, char b[CASE_TEXT])
 {
     const int *d = c->d;
     char shape[CASE_SHAPE];
-    snprintf(shape, sizeof shape, kernel_calls[c->kernel].shape, d[0], d[1], d[2], d[3], d[4], d[5],
+    snprintf(shape, sizeof shape, kernel_calls[c->kernel]->shape, d[0], d[1], d[2], d[3], d[4], d[5],
              d[6], d[7]);
     snprintf(b, CASE_TEXT, "%s%s%s", c->form, c->form[0] ? "/" : "", shape);
     return b;
@@ -201,7 +201,7 @@ bool case_matches(const struct kernel_case *c, int threads, const char *glob)
 
 void case_json(const struct kernel_case *c, struct text *json)
 {
-    const char *name = kernel_calls[c->kernel].dims;
+    const char *name = kernel_calls[c->kernel]->dims;
     for (int i = 0; *name; i++) {
         const size_t length = strcspn(name, " ");
         text_add(json, "%s\"%.*s\":%d", i ? "," : "", (int)length, name, c->d[i]);
@@ -211,7 +211,7 @@ void case_json(const struct kernel_case *c, struct text *json)
 
 double case_bytes(const struct kernel_case *c)
 {
-    const struct kernel_call *call = &kernel_calls[c->kernel];
+    const struct kernel_call *call = kernel_calls[c->kernel];
     size_t floats[CASE_OPERANDS] = {0};
     double bytes = 0;
     call->floats(c->d, floats);

@@ -69,7 +69,7 @@ struct kernel_call {
     double (*flops)(const struct kernel_case *c);             /* NULL: counted in bytes */
     size_t (*work)(const struct kernel_case *c, int threads); /* bytes of scratch; NULL: none */
 };
-extern const struct kernel_call kernel_calls[KERNELS];
+extern const struct kernel_call *const kernel_calls[KERNELS];
 extern const char *const kernel_names[KERNELS];
 
 /* "NT/128x512x784", or "1280" where there is one form only. */
