@@ -179,8 +179,8 @@ const char *case_variant(const struct kernel_case *c, char b[CASE_TEXT])
 {
     const int *d = c->d;
     char shape[CASE_SHAPE];
-    snprintf(shape, sizeof shape, kernel_calls[c->kernel]->shape, d[0], d[1], d[2], d[3], d[4], d[5],
-             d[6], d[7]);
+    snprintf(shape, sizeof shape, kernel_calls[c->kernel]->shape, d[0], d[1], d[2], d[3], d[4],
+             d[5], d[6], d[7]);
     snprintf(b, CASE_TEXT, "%s%s%s", c->form, c->form[0] ? "/" : "", shape);
     return b;
 }
