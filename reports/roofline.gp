@@ -23,8 +23,8 @@ under(x, y) = x < y ? x : y
 # Bandwidths are named along their lines, each further on than the one above; arithmetic at the left
 # edge; on the right the numbered ops, what the colours mean, and the bandwidths.
 along(i) = low*1.25*1.75**(i-1)
-slant = atan(0.83*560/log10(4*roof/base) / (0.54*680/log10(high/low)))*180/pi
-set lmargin at screen 0.11; set rmargin at screen 0.65
+slant = atan(0.83*560/log10(4*roof/base) / (0.50*680/log10(high/low)))*180/pi
+set lmargin at screen 0.15; set rmargin at screen 0.65
 set bmargin at screen 0.13; set tmargin at screen 0.96
 do for [i=1:slopes] {
     set label 100+i slope_name[i] at along(i), slope[i]*along(i)*1.15 rotate by slant textcolor rgb faint font ',11'

@@ -200,7 +200,9 @@ static const struct {
     {"environment",
      "SELECT e.kernel, e.os, e.libc, e.microcode, e.governor, iif(e.boost, 'on', iif(e.boost IS NULL, NULL, 'off')) AS boost, "
      "iif(e.smt, 'on', iif(e.smt IS NULL, NULL, 'off')) AS SMT, e.aslr AS ASLR, e.thp AS 'huge pages', "
-     "e.cgroup_quota || ' CPUs' AS 'cgroup quota', e.pmu AS counters, nullif(e.isolated, '') AS 'isolated CPUs', e.libraries, substr(e.fp, 1, 16) AS fingerprint "
+     "e.cgroup_quota || ' CPUs' AS 'cgroup quota', e.pmu AS counters, nullif(e.isolated, '') AS 'isolated CPUs', "
+     "(SELECT group_concat(key || ' ' || value, ', ') FROM json_each(e.libraries)) AS libraries, "
+     "substr(e.fp, 1, 16) AS fingerprint "
      "FROM run r JOIN session s ON s.id = r.session_id JOIN environment e ON e.id = s.env_id WHERE r.id = ?"},
     {"build",
      "SELECT g.tool_version AS version, g.git_commit AS 'commit', g.git_branch AS branch, "
