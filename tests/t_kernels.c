@@ -19,7 +19,7 @@ static void check_nan(map_kernel *f, int operand)
     const size_t n = 2 * (size_t)kn->lanes + 1;
     for (size_t at = 0; at < n; at++) {
         float *const in[2] = {edge_noise(A, n, 0.5f, 1), edge_noise(B, n, 0.5f, 1)};
-        in[operand][at] = NAN;
+        in[operand != 0][at] = NAN;
         float *const y = edge(Y, n);
         f(n, in[0], in[1], y);
         for (size_t i = 0; i < n; i++)

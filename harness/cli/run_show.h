@@ -15,7 +15,7 @@ struct run_show {
 };
 
 void run_show_begin(struct run_show *s, const char *plugin, const char *variant);
-void run_show_plan(struct run_show *s, const struct run_plan *plan);
+void run_show_plan(struct run_show *s, const struct run_plan *p);
 void run_show_progress(struct run_show *s, const struct run_progress *p);
 void run_show_epoch(struct run_show *s, const struct run_epoch *e);
 void run_show_counter(struct run_show *s, const struct run_counter *c);

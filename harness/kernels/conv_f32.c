@@ -1,4 +1,6 @@
 /* conv_f32.c — the convolution's entries in the kernel table: which layout it is. */
+#include <stdio.h>
+
 #include "kernels/conv_parts.h"
 
 size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
@@ -31,5 +33,5 @@ void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW])
 {
     const bool images = !c->lanes && pass != CONV_GRAD_WEIGHT;
     const bool lines = images && KN(conv_by_lines)(c, pass);
-    strcpy(how, c->lanes ? "direct" : lines ? "lines" : "implicit gemm");
+    snprintf(how, KN_HOW, "%s", c->lanes ? "direct" : lines ? "lines" : "implicit gemm");
 }

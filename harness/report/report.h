@@ -72,8 +72,8 @@ bool report_file(const struct report *r, const char *name, const struct text *co
                  struct err *err);
 bool report_is_percent(const char *metric);
 struct table *report_layers_table(const struct report_run *run);
-void report_label(struct text *t, const char *label);   /* a quoted field of a .tsv */
-void report_string(struct text *t, const char *string); /* gnuplot's 'string' */
+void report_label(struct text *t, const char *label); /* a quoted field of a .tsv */
+void report_string(struct text *t, const char *s);    /* gnuplot's 'string' */
 void report_provenance(const struct report *r, struct text *t,
                        const char *what); /* a .tsv's head */
 
