@@ -119,7 +119,7 @@ static struct noise quiet(void)
                           .foreign_s = 1.9,
                           .freq_min_hz = 2.9e9,
                           .freq_max_hz = 3.1e9,
-                          .switches = 99,
+                          .switches = 999,
                           .minor_faults = 5000};
 }
 
@@ -132,7 +132,7 @@ static void limits(void)
     ok(noise_taint(&n, why) && strstr(why, "stolen"), "%s", why);
     n = quiet(), n.foreign_s = 2.1;
     ok(noise_taint(&n, why) && strstr(why, "other processes"), "%s", why);
-    n = quiet(), n.switches = 101;
+    n = quiet(), n.switches = 1001;
     ok(noise_taint(&n, why) && strstr(why, "switches"), "%s", why);
     n = quiet(), n.major_faults = 1;
     ok(noise_taint(&n, why) && strstr(why, "disk"), "%s", why);

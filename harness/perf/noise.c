@@ -248,8 +248,8 @@ static double clock_spread(const struct noise *n)
     return 100 * (n->freq_max_hz - n->freq_min_hz) / (n->freq_max_hz + n->freq_min_hz);
 }
 
-/* What may be before a run's times are in doubt. A switch or two a second come from the kernel's
- * own housekeeping on any machine, and cost microseconds. */
+/* What may be before a run's times are in doubt. Tens of switches a second come from the kernel's
+ * own housekeeping on a quiet virtual machine, and cost microseconds each. */
 static const struct limit {
     double (*of)(const struct noise *n);
     double most;
@@ -258,7 +258,7 @@ static const struct limit {
     /* clang-format off */
     {steal,        1,  "%.3g %% of the CPUs' time stolen by the hypervisor (limit %g %%)"},
     {foreign,      10, "other processes used %.3g %% of the CPUs (limit %g %%)"},
-    {switches,     10, "%.3g involuntary context switches a second (limit %g)"},
+    {switches,     100, "%.3g involuntary context switches a second (limit %g)"},
     {major_faults, 0,  "%g page faults went to disk (limit %g)"},
     {clock_spread, 5,  "the clock moved by ±%.2g %% (limit %g %%)"},
     {throttles,    0,  "the CPU throttled itself %g times (limit %g)"},
