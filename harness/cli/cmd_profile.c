@@ -160,12 +160,8 @@ static bool measure(struct hearing *h, const struct plugin_pick *pick,
     }
     if (fine && h->end.status != RUN_OK) {
         h->said = true;
-        fine = err_status(err,
-                          h->end.status == RUN_REFUSED       ? EXIT_PLUGIN
-                          : h->end.status == RUN_INTERRUPTED ? EXIT_INTERRUPTED
-                          : h->end.exit_code == EXIT_USAGE   ? EXIT_USAGE
-                                                             : EXIT_BENCH_FAILED,
-                          "%s: %s", run_status_name[h->end.status], h->end.reason);
+        fine = err_status(err, run_exit_status(&h->end), "%s: %s", run_status_name[h->end.status],
+                          h->end.reason);
     }
     return fine;
 }

@@ -124,16 +124,6 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
-static int status_of(const struct run_end *end)
-{
-    switch (end->status) {
-    case RUN_OK: return end->target_missed ? EXIT_QUALITY : EXIT_OK;
-    case RUN_REFUSED: return EXIT_PLUGIN;
-    case RUN_INTERRUPTED: return EXIT_INTERRUPTED;
-    default: return end->exit_code == EXIT_USAGE ? EXIT_USAGE : EXIT_BENCH_FAILED;
-    }
-}
-
 static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t seed,
                     struct err *err)
 {
@@ -179,9 +169,9 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
         return false;
     }
     c->status = r.end.status == RUN_OK && c->status == EXIT_OK
-                    ? status_of(&r.end)
-                    : worse(c->status, status_of(&r.end));
-    if (status_of(&r.end) == EXIT_USAGE)
+                    ? run_exit_status(&r.end)
+                    : worse(c->status, run_exit_status(&r.end));
+    if (run_exit_status(&r.end) == EXIT_USAGE)
         c->status = EXIT_USAGE;
     return true;
 }

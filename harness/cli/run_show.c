@@ -59,6 +59,16 @@ static const char *rate(double samples_per_s, char text[32])
     return text;
 }
 
+int run_exit_status(const struct run_end *end)
+{
+    switch (end->status) {
+    case RUN_OK: return end->target_missed ? EXIT_QUALITY : EXIT_OK;
+    case RUN_REFUSED: return EXIT_PLUGIN;
+    case RUN_INTERRUPTED: return EXIT_INTERRUPTED;
+    default: return end->exit_code == EXIT_USAGE ? EXIT_USAGE : EXIT_BENCH_FAILED;
+    }
+}
+
 void run_show_begin(struct run_show *s, const char *plugin, const char *variant)
 {
     *s = (struct run_show){.moving = isatty(STDERR_FILENO) != 0, .quiet = global.quiet};

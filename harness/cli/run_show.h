@@ -14,6 +14,9 @@ struct run_show {
     int width; /* of the moving line that stands there now */
 };
 
+/* The program's exit status after a run that ended so. */
+int run_exit_status(const struct run_end *end);
+
 void run_show_begin(struct run_show *s, const char *plugin, const char *variant);
 void run_show_plan(struct run_show *s, const struct run_plan *p);
 void run_show_progress(struct run_show *s, const struct run_progress *p);
