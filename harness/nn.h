@@ -82,6 +82,10 @@ void nn_default_init(struct nn_graph *g, struct nn_init init);
 /* A trained tensor; an optimizer or nn_assign() changes it. */
 #define nn_param(g, name, shape, init) nn_param_((g), (name), (shape), (init), NN_HERE)
 
+/* A tensor that is kept with the parameters (saved, loaded, shared with evaluation) but neither
+ * trained nor counted: running means. Ops and nn_assign() change it. */
+#define nn_buffer(g, name, shape, init) nn_buffer_((g), (name), (shape), (init), NN_HERE)
+
 /* A tensor that never changes. `data` is borrowed and must outlive the graph;
  * nn_random() draws it once from the run's seed. */
 #define nn_const(g, name, shape, data)  nn_const_((g), (name), (shape), (data), NN_ZEROS, NN_HERE)
@@ -102,6 +106,9 @@ struct nn_conv2d_opts {
     const char *const *connect; /* C strings of `out` characters; 'X': input c feeds output o */
     const float *fixed;         /* [out,C,kernel,kernel]: weights that never change; borrowed */
     struct nn_init init;
+    struct nn_init bias_init;   /* {0}: zeros */
+    int32_t groups;             /* 0 means 1: output o of group k reads the C/groups inputs of group k only;
+                                 * weight [out,C/groups,kernel,kernel]. groups = C = out: depthwise */
 };
 #define nn_conv2d(x, ...) nn_conv2d_((x), (struct nn_conv2d_opts){.out = __VA_ARGS__}, NN_HERE)
 
@@ -111,8 +118,24 @@ struct nn_linear_opts {
     int32_t out;
     bool no_bias;
     struct nn_init init;
+    struct nn_init bias_init; /* {0}: zeros */
 };
 #define nn_linear(x, ...) nn_linear_((x), (struct nn_linear_opts){.out = __VA_ARGS__}, NN_HERE)
+
+/* Ioffe & Szegedy 2015: per channel (axis 1 of [N,C,H,W] or [N,C]) over batch and pixels,
+ *
+ *     y = gain (x - mean) / sqrt(var + epsilon) + bias
+ *
+ * with the batch's own mean and (biased) variance in training, with the running ones in evaluation;
+ * running = (1 - momentum) running + momentum batch, the variance unbiased. Parameters <row>.gain
+ * and <row>.bias, buffers <row>.running_mean and <row>.running_var, all [C]. A following
+ * nn_add(y, residual), nn_relu() or nn_silu() costs nothing. nn_batch_norm(x, 1e-5f) is PyTorch's. */
+struct nn_batch_norm_opts {
+    float epsilon, momentum; /* momentum 0 means 0.1 */
+    bool zero_gain;          /* gain starts at 0: Goyal et al. 2017, the last of a residual block */
+};
+#define nn_batch_norm(x, ...) \
+    nn_batch_norm_((x), (struct nn_batch_norm_opts){.epsilon = __VA_ARGS__}, NN_HERE)
 
 /* clang-format off */
 
@@ -128,6 +151,8 @@ struct nn_linear_opts {
 #define nn_offset(x, c)   nn_offset_((x), (c), NN_HERE)    /* x + c */
 #define nn_neg(x)         nn_scale_((x), -1.0f, NN_HERE)
 #define nn_dropout(x, p)  nn_dropout_((x), (p), NN_HERE)   /* training only; kept values / (1-p) */
+#define nn_drop_path(x, p) nn_drop_path_((x), (p), NN_HERE) /* whole samples: stochastic depth, Huang 2016 */
+#define nn_gate(x, s)     nn_gate_((x), (s), NN_HERE)      /* x[n,c,i,j] s[n,c]: squeeze-and-excitation */
 #define nn_abs(x)         nn_abs_((x), NN_HERE)
 #define nn_sqrt(x)        nn_sqrt_((x), NN_HERE)           /* gradient 0 at 0 */
 #define nn_exp(x)         nn_exp_((x), NN_HERE)
@@ -137,6 +162,7 @@ struct nn_linear_opts {
 #define nn_relu(x)        nn_relu_((x), NN_HERE)
 #define nn_gelu(x)        nn_gelu_((x), NN_HERE)           /* x Phi(x): Hendrycks & Gimpel 2016 */
 #define nn_gelu_tanh(x)   nn_gelu_tanh_((x), NN_HERE)      /* its tanh form, as in GPT-2 */
+#define nn_silu(x)        nn_silu_((x), NN_HERE)           /* x sigmoid(x): "swish", Ramachandran 2017 */
 #define nn_step(x)        nn_step_((x), NN_HERE)           /* x > 0; no gradient */
 #define nn_softmax(x)     nn_softmax_((x), NN_HERE)        /* over the last axis */
 #define nn_stop_grad(x)   nn_stop_grad_((x), NN_HERE)      /* x; no gradient passes */
@@ -147,6 +173,11 @@ struct nn_linear_opts {
 #define nn_flatten(x)     nn_flatten_((x), NN_HERE)        /* [N,...] -> [N,F], in logical order */
 #define nn_reshape(x, s)  nn_reshape_((x), (s), NN_HERE)   /* [N,...] -> [N,s], in logical order */
 #define nn_concat(a, b, axis) nn_concat_((a), (b), (axis), NN_HERE)
+/* Up to six along one axis: nn_join(1, a, b, c, d). */
+#define nn_join(axis, ...) \
+    nn_join_((axis), (int)(sizeof((nn_value[]){__VA_ARGS__}) / sizeof(nn_value)), (nn_value[]){__VA_ARGS__}, NN_HERE)
+/* Zeros before and behind along one axis: the parameter-free shortcut of He et al. 2015. */
+#define nn_pad(x, axis, before, behind) nn_pad_((x), (axis), (before), (behind), NN_HERE)
 #define nn_slice(x, axis, from, to) nn_slice_((x), (axis), (from), (to), NN_HERE)
 #define nn_gather(t, i)   nn_gather_((t), (i), NN_HERE)    /* rows of t: [V,C] [N,T] -> [N,T,C] */
 #define nn_pick(x, i)     nn_pick_((x), (i), NN_HERE)      /* x[n, i[n]]: [N,K] [N] -> [N]; 0 where i < 0 */
@@ -154,6 +185,8 @@ struct nn_linear_opts {
 
 /* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
 #define nn_cross_entropy(logits, label) nn_cross_entropy_((logits), (label), NN_HERE)
+/* The same against (1 - s) one-hot + s / K: label smoothing, Szegedy et al. 2015. */
+#define nn_smooth_cross_entropy(logits, label, s) nn_smooth_cross_entropy_((logits), (label), (s), NN_HERE)
 /* % of the rows with label >= 0 whose first largest score is the label's: [N,K] [N] -> scalar. */
 #define nn_accuracy(scores, label) nn_accuracy_((scores), (label), NN_HERE)
 /* clang-format on */
@@ -161,10 +194,23 @@ struct nn_linear_opts {
 /* [N,C,H,W] -> [N,C,H',W'], H' as in nn_conv2d(). */
 struct nn_pool_opts {
     int32_t kernel, stride, pad; /* stride 0 means kernel */
+    bool ceil; /* H' rounds up: a last window that begins inside the image or its left padding may hang over */
 };
 #define nn_max_pool(x, ...) nn_max_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
 #define nn_avg_pool(x, ...) nn_avg_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
 #define nn_sum_pool(x, ...) nn_sum_pool_((x), (struct nn_pool_opts){.kernel = __VA_ARGS__}, NN_HERE)
+
+/* Mean of each image's channel: [N,C,H,W] -> [N,C]. */
+#define nn_global_avg_pool(x) nn_global_avg_pool_((x), NN_HERE)
+
+/* Krizhevsky et al. 2012, across channels: y[c] = x[c] / (k + alpha/size sum x[c']^2)^beta over the
+ * `size` channels around c. alpha as in Caffe and PyTorch, divided by size; the paper's alpha 1e-4
+ * with n = 5 is written alpha = 5e-4 in this form. nn_lrn(x, 5, .k = 2, .alpha = 5e-4f, .beta = .75f) */
+struct nn_lrn_opts {
+    int32_t size;
+    float alpha, beta, k;
+};
+#define nn_lrn(x, ...) nn_lrn_((x), (struct nn_lrn_opts){.size = __VA_ARGS__}, NN_HERE)
 
 /* ---------------------------------------------------------- what to learn */
 
@@ -187,16 +233,20 @@ struct nn_pool_opts {
 /* clang-format off */
 nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s, const char *at);
 nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
+nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
 nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at);
 nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at);
 nn_value nn_affine_(nn_value x, const char *at);
+nn_value nn_batch_norm_(nn_value x, struct nn_batch_norm_opts o, const char *at);
 nn_value nn_add_(nn_value a, nn_value b, const char *at);
 nn_value nn_sub_(nn_value a, nn_value b, const char *at);
 nn_value nn_mul_(nn_value a, nn_value b, const char *at);
 nn_value nn_scale_(nn_value x, float c, const char *at);
 nn_value nn_offset_(nn_value x, float c, const char *at);
 nn_value nn_dropout_(nn_value x, float p, const char *at);
+nn_value nn_drop_path_(nn_value x, float p, const char *at);
+nn_value nn_gate_(nn_value x, nn_value s, const char *at);
 nn_value nn_abs_(nn_value x, const char *at);
 nn_value nn_sqrt_(nn_value x, const char *at);
 nn_value nn_exp_(nn_value x, const char *at);
@@ -206,6 +256,7 @@ nn_value nn_sigmoid_(nn_value x, const char *at);
 nn_value nn_relu_(nn_value x, const char *at);
 nn_value nn_gelu_(nn_value x, const char *at);
 nn_value nn_gelu_tanh_(nn_value x, const char *at);
+nn_value nn_silu_(nn_value x, const char *at);
 nn_value nn_step_(nn_value x, const char *at);
 nn_value nn_softmax_(nn_value x, const char *at);
 nn_value nn_stop_grad_(nn_value x, const char *at);
@@ -216,15 +267,20 @@ nn_value nn_transpose_(nn_value x, const char *at);
 nn_value nn_flatten_(nn_value x, const char *at);
 nn_value nn_reshape_(nn_value x, struct nn_shape s, const char *at);
 nn_value nn_concat_(nn_value a, nn_value b, int axis, const char *at);
+nn_value nn_join_(int axis, int count, const nn_value *x, const char *at);
+nn_value nn_pad_(nn_value x, int axis, int before, int behind, const char *at);
 nn_value nn_slice_(nn_value x, int axis, int from, int to, const char *at);
 nn_value nn_gather_(nn_value table, nn_value i, const char *at);
 nn_value nn_pick_(nn_value x, nn_value i, const char *at);
 nn_value nn_sq_dist_(nn_value x, nn_value c, const char *at);
 nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at);
+nn_value nn_smooth_cross_entropy_(nn_value logits, nn_value label, float s, const char *at);
 nn_value nn_accuracy_(nn_value scores, nn_value label, const char *at);
 nn_value nn_max_pool_(nn_value x, struct nn_pool_opts o, const char *at);
 nn_value nn_avg_pool_(nn_value x, struct nn_pool_opts o, const char *at);
 nn_value nn_sum_pool_(nn_value x, struct nn_pool_opts o, const char *at);
+nn_value nn_global_avg_pool_(nn_value x, const char *at);
+nn_value nn_lrn_(nn_value x, struct nn_lrn_opts o, const char *at);
 void nn_minimize_(nn_value loss, const char *at);
 void nn_assign_(nn_value param, nn_value value, const char *at);
 void nn_metric_(const char *name, nn_value scalar, const char *at);

@@ -21,7 +21,7 @@
 /* The major changes when a field changes meaning; then nothing older loads. The
  * minor counts appended fields: a host reads no further than the `size` that the
  * plugin was compiled with, and a plugin may be newer or older than its host. */
-enum { NN_ABI_MAJOR = 1, NN_ABI_MINOR = 0 };
+enum { NN_ABI_MAJOR = 2, NN_ABI_MINOR = 0 };
 
 /* What is known of a variant before it is run; 0 or NULL where nothing is. Tests hold
  * the graph to params and macs exactly; reports print metric beside ours. */

@@ -174,6 +174,7 @@ static const struct exemption {
 } exempt[] = {
     {"input", "leaf: no gradient"},
     {"constant", "leaf: no gradient"},
+    {"buffer", "leaf: no gradient"},
     {"param", "leaf: its gradient is what all others are checked by"},
     {"step", "0 wherever it has one; check 'step' sees that none passes"},
     {"stop_grad", "by definition not the derivative; see stopped()"},

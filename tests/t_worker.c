@@ -311,7 +311,7 @@ static void check_bad(void)
         {"nan", RUN_FAILED, 0, "step 1: output: log: output holds NaN"},
         {"build-error", RUN_FAILED, 0, ": output: add: [N,10] and [11] differ"},
         {"recipe", RUN_REFUSED, 0, "recipe: momentum: found 1.5, expected 0 to 0.999999"},
-        {"abi-major", RUN_REFUSED, 0, "abi_major: found 2, expected 1"},
+        {"abi-major", RUN_REFUSED, 0, "abi_major: found 3, expected 2"},
         {"no-symbol", RUN_REFUSED, 0, "symbol nn_plugin: found none"},
         {"no-note", RUN_REFUSED, 0, "no bench note"},
     };

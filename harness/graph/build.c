@@ -229,6 +229,13 @@ nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, stru
     return leaf_add(g, &op_param, name, NN_F32, s, attr, at);
 }
 
+nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init,
+                    const char *at)
+{
+    const struct attr attr = {.init = init.kind == NN_INIT_DEFAULT ? NN_ZEROS : init};
+    return leaf_add(g, &op_buffer, name, NN_F32, s, attr, at);
+}
+
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data,
                    struct nn_init init, const char *at)
 {
@@ -307,8 +314,8 @@ void nn_assign_(nn_value param, nn_value value, const char *at)
     char a[64], b[64];
     if (value.graph != g)
         (void)graph_fail(g, at, "assign", "inputs belong to different graphs");
-    else if (p->op != &op_param)
-        (void)graph_fail(g, at, "assign", "only a parameter can be assigned to, not %s",
+    else if (p->op != &op_param && p->op != &op_buffer)
+        (void)graph_fail(g, at, "assign", "only a parameter or buffer can be assigned to, not %s",
                          p->op->name);
     else if (!shape_equal(&p->shape, &v->shape) || v->type != NN_F32)
         (void)graph_fail(g, at, "assign", "%s and %s differ", shape_text(&p->shape, 0, a),

@@ -14,7 +14,7 @@
 #include "kernels/kernels.h"
 #include "nn.h"
 
-enum { NODE_INPUTS = 5, ROW_TEXT = 32 };
+enum { NODE_INPUTS = 6, ROW_TEXT = 32 };
 
 enum layout { PLAIN, LANES };                        /* kernels.h on lanes; PLAIN rank 4 is NHWC */
 enum pass { FORWARD, BACKWARD, UPDATE, FEED };

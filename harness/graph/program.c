@@ -50,7 +50,10 @@ static size_t padded(const struct node *n)
 
 static struct block *block_of_leaf(struct program *p, const struct node *n)
 {
-    return n->op == &op_input ? &p->inputs : n->op == &op_param ? &p->params : &p->constants;
+    return n->op == &op_input    ? &p->inputs
+           : n->op == &op_param  ? &p->params
+           : n->op == &op_buffer ? &p->buffers
+                                 : &p->constants;
 }
 
 static void block_map(struct block *b) { b->data = mem_map(b->count * sizeof *b->data); }
@@ -64,7 +67,7 @@ static void block_unmap(struct block *b)
 /* Cuts leaves from their blocks in order; with `data` NULL only measures. */
 static void cut_leaves(struct program *p, void **data)
 {
-    p->inputs.count = p->params.count = p->constants.count = 0;
+    p->inputs.count = p->params.count = p->buffers.count = p->constants.count = 0;
     for (int i = 0; i < p->g->nodes; i++) {
         const struct node *n = &p->g->node[i];
         if (!(n->op->flags & OP_LEAF))
@@ -82,10 +85,13 @@ static void make_leaves(struct program *p)
     const struct program *share = p->options.share;
     block_map(&p->inputs);
     block_map(&p->constants);
-    if (share)
+    if (share) {
         p->params = (struct block){share->params.data, share->params.count, true};
-    else
+        p->buffers = (struct block){share->buffers.data, share->buffers.count, true};
+    } else {
         block_map(&p->params);
+        block_map(&p->buffers);
+    }
     cut_leaves(p, p->data);
     for (int i = 0; i < p->g->nodes; i++)
         if (p->g->node[i].op == &op_constant)
@@ -196,6 +202,8 @@ static void list_leaves(struct program *p)
         const struct node *n = &p->g->node[i];
         if (n->op == &op_input)
             add_tensor(p, TENSOR_INPUT, n->name, i, p->data[i]);
+        if (n->op == &op_buffer)
+            add_tensor(p, TENSOR_BUFFER, n->name, i, p->data[i]);
         if (n->op != &op_param)
             continue;
         add_tensor(p, TENSOR_PARAM, n->name, i, p->data[i]);
@@ -304,7 +312,7 @@ void program_init(struct program *p, uint64_t seed)
 {
     p->state.seed = seed;
     for (int i = 0; i < p->g->nodes; i++)
-        if (p->g->node[i].op == &op_param)
+        if (p->g->node[i].op == &op_param || p->g->node[i].op == &op_buffer)
             node_initial(&p->g->node[i], seed, p->data[i]);
 }
 
@@ -349,8 +357,8 @@ void program_free(struct program *p)
 {
     if (!p)
         return;
-    struct block *const blocks[] = {&p->activations, &p->params, &p->grads, &p->inputs,
-                                    &p->constants,   &p->work,   &p->output};
+    struct block *const blocks[] = {&p->activations, &p->params,    &p->buffers, &p->grads,
+                                    &p->inputs,      &p->constants, &p->work,    &p->output};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         block_unmap(blocks[i]);
     watch_release(p);

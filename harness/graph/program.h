@@ -7,9 +7,9 @@
  *     program_free(p); graph_free(g);
  *
  * This is all that layers above the graph (train, cli, tests) may see of it. A
- * program owns four aligned blocks: activations (planned, shared by lifetime),
- * parameters, gradients (written, never zeroed and added), and whatever its
- * update keeps. Parameters and gradients are flat, in the same order, so that an
+ * program owns five aligned blocks: activations (planned, shared by lifetime),
+ * parameters, buffers (kept, not trained), gradients (written, never zeroed and
+ * added), and whatever its update keeps. Parameters and gradients are flat, in the same order, so that an
  * optimizer is one pass. Rank-4 tensors are stored channels-last ([N,H,W,C],
  * weights [O,KH,KW,C]); program_read() and program_write() speak the logical
  * order of nn.h ([N,C,H,W], [O,C,KH,KW]). */
@@ -64,7 +64,8 @@ void program_set_hooks(struct program *p, const struct program_hooks *hooks);
 
 /* ------------------------------------------------------------------ tensors */
 
-enum tensor_kind { TENSOR_INPUT, TENSOR_PARAM, TENSOR_GRAD, TENSOR_METRIC, TENSOR_LOSS, TENSOR_OUTPUT };
+enum tensor_kind { TENSOR_INPUT, TENSOR_PARAM, TENSOR_GRAD, TENSOR_METRIC, TENSOR_LOSS, TENSOR_OUTPUT,
+                   TENSOR_BUFFER };
 
 struct tensor {
     const char *name;       /* "image", "C1.weight", "accuracy" */

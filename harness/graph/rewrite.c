@@ -79,13 +79,18 @@ void graph_drop_dropout(struct nn_graph *g)
 
 static void mark_one(int *id, void *arg) { ((bool *)arg)[*id] = true; }
 
-/* Inputs and parameters stay even when unused: they are the program's interface. */
+static bool is_interface(const struct node *n)
+{
+    return n->op == &op_input || n->op == &op_param || n->op == &op_buffer || n->grad_of >= 0;
+}
+
+/* Inputs, parameters and buffers stay even when unused: they are the program's interface. */
 static void mark_needed(struct nn_graph *g, bool *needed)
 {
     each_result(g, mark_one, needed);
     for (int i = g->nodes; i-- > 0;) {
         const struct node *n = &g->node[i];
-        needed[i] |= n->op == &op_input || n->op == &op_param || n->grad_of >= 0;
+        needed[i] |= is_interface(n);
         for (int k = 0; needed[i] && k < n->inputs; k++)
             needed[n->in[k]] = true;
     }

@@ -79,6 +79,7 @@ bool dump_step(struct trainer *t, const char *path, struct err *err)
     struct st_writer *w = st_writer_new();
     add_metadata(w, t);
     add_all(w, p, TENSOR_PARAM, "init.");
+    add_all(w, p, TENSOR_BUFFER, "init.");
     program_keep_output(p);
     feed_start(&t->feed, 0);
     bool fine = trainer_step(t) || err_set(err, "step 1: %s", program_blame(p));
@@ -89,6 +90,7 @@ bool dump_step(struct trainer *t, const char *path, struct err *err)
         add_all(w, p, TENSOR_METRIC, "metric.");
         add_all(w, p, TENSOR_GRAD, "grad.");
         add_all(w, p, TENSOR_PARAM, "param.");
+        add_all(w, p, TENSOR_BUFFER, "param.");
         fine = st_write(w, path, err);
     }
     st_writer_free(w);
@@ -139,7 +141,8 @@ static bool check_strangers(const char *path, const struct st_file *f, const str
     for (size_t i = 0; i < f->tensors; i++) {
         const char *name = f->tensor[i].name;
         if (strncmp(name, prefix, sizeof prefix - 1) == 0 &&
-            !program_find(p, TENSOR_PARAM, name + sizeof prefix - 1))
+            !program_find(p, TENSOR_PARAM, name + sizeof prefix - 1) &&
+            !program_find(p, TENSOR_BUFFER, name + sizeof prefix - 1))
             return err_status(err, EXIT_USAGE, "%s: '%s' is no parameter of this network", path,
                               name);
     }
@@ -154,6 +157,8 @@ bool dump_load_params(const char *path, struct program *p, struct err *err)
     bool fine = check_strangers(path, &f, p, err);
     const struct tensor *t;
     for (int i = 0; fine && (t = program_tensor(p, TENSOR_PARAM, i)); i++)
+        fine = load_one(path, &f, p, t, err);
+    for (int i = 0; fine && (t = program_tensor(p, TENSOR_BUFFER, i)); i++)
         fine = load_one(path, &f, p, t, err);
     st_close(&f);
     return fine;

@@ -24,7 +24,7 @@ struct plugin_file {
     char *name;               /* "lenet5": of the file */
     bool shadowed;            /* another file of that name comes first */
     struct nn_note_body note; /* all zero when refused */
-    char *refusal; /* NULL, or why it cannot be used: "…: abi_major: found 2, expected 1" */
+    char *refusal; /* NULL, or why it cannot be used: "…: abi_major: found 3, expected 2" */
 };
 
 struct plugin_list {

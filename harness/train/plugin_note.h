@@ -14,7 +14,7 @@
 
 /* Reads the note of the file at `path`; texts in *note are NUL-terminated for sure. False with
  * EXIT_PLUGIN where the file is no plugin for this program, the text telling file, field, found
- * and expected: "bench-x.so: abi_major: found 2, expected 1". Below 1 ms a file. */
+ * and expected: "bench-x.so: abi_major: found 3, expected 2". Below 1 ms a file. */
 __attribute__((warn_unused_result)) bool note_read(const char *path, struct nn_note_body *note,
                                                    struct err *err);
 

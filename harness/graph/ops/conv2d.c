@@ -249,7 +249,7 @@ nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at)
         return value_failed;
     nn_value inputs[3] = {x, weight_of(g, o, C, mask, at)};
     if (!o.no_bias)
-        inputs[2] = nn_param_(g, "bias", NN_SHAPE(o.out), NN_ZEROS, at);
+        inputs[2] = nn_param_(g, "bias", NN_SHAPE(o.out), bias_init(o.bias_init), at);
     const struct attr attr = {.kernel = o.kernel,
                               .stride = o.stride,
                               .pad = o.pad,

@@ -187,7 +187,7 @@ nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at)
     shape.dim[last] = o.out;
     nn_value inputs[3] = {x, nn_param_(g, "weight", NN_SHAPE(o.out, in), o.init, at)};
     if (!o.no_bias)
-        inputs[2] = nn_param_(g, "bias", NN_SHAPE(o.out), NN_ZEROS, at);
+        inputs[2] = nn_param_(g, "bias", NN_SHAPE(o.out), bias_init(o.bias_init), at);
     const struct attr attr = {.bias_in = o.no_bias ? 0 : 2};
     return node_add(g, &op_linear, shape, NN_F32, attr, o.no_bias ? 2 : 3, inputs, at);
 }

@@ -43,6 +43,12 @@ nn_value emit(struct nn_graph *g, const struct op *op, int like, struct attr att
 /* The attributes of a forward node as its backward nodes get them: nothing fused, no bias. */
 struct attr attr_unfused(const struct attr *a);
 
+/* How a bias starts: at 0 unless the plugin says otherwise. */
+static inline struct nn_init bias_init(struct nn_init given)
+{
+    return given.kind == NN_INIT_DEFAULT ? NN_ZEROS : given;
+}
+
 static inline const struct node *input_of(const struct nn_graph *g, const struct node *n, int i)
 {
     return &g->node[n->in[i]];
