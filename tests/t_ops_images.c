@@ -3,7 +3,7 @@
 #include "tests/ops_test.h"
 
 struct window {
-    int C, H, W, O, kernel, stride, pad;
+    int C, H, W, O, kernel, stride, pad, groups;
 };
 
 static const char *const connect[] = {"X..X", ".XX.", "XX.."};
@@ -21,12 +21,15 @@ static double pixel(const struct window *w, size_t n, int c, int i, int j)
 
 static double convolved(const struct window *w, const float *weight, size_t n, int o, int i, int j)
 {
+    const int inputs = w->C / w->groups;
+    const int first = o / (w->O / w->groups) * inputs;
     double sum = 0.0;
-    for (int c = 0; c < w->C; c++)
+    for (int c = 0; c < inputs; c++)
         for (int u = 0; u < w->kernel; u++)
             for (int v = 0; v < w->kernel; v++)
-                sum += (double)weight[((o * w->C + c) * w->kernel + u) * w->kernel + v] *
-                       pixel(w, n, c, i * w->stride + u - w->pad, j * w->stride + v - w->pad);
+                sum +=
+                    (double)weight[((o * inputs + c) * w->kernel + u) * w->kernel + v] *
+                    pixel(w, n, first + c, i * w->stride + u - w->pad, j * w->stride + v - w->pad);
     return sum;
 }
 
@@ -43,6 +46,7 @@ static void convolution(struct window w, const char *what, struct nn_conv2d_opts
     o.kernel = w.kernel;
     o.stride = w.stride;
     o.pad = w.pad;
+    o.groups = w.groups;
     run(nn_conv2d_(F("x", w.C, w.H, w.W), o, NN_HERE));
     const float *weight = o.fixed ? o.fixed : floats("weight");
     const size_t OH = outputs(&w, w.H);
@@ -61,16 +65,22 @@ static void convolution(struct window w, const char *what, struct nn_conv2d_opts
 
 static void convolutions(void)
 {
-    convolution((struct window){1, 28, 27, 6, 5, 1, 2}, "conv2d of one channel",
+    convolution((struct window){1, 28, 27, 6, 5, 1, 2, 1}, "conv2d of one channel",
                 (struct nn_conv2d_opts){.no_bias = false});
-    convolution((struct window){3, 9, 8, 20, 3, 2, 1}, "conv2d, stride 2, pad 1",
+    convolution((struct window){3, 9, 8, 20, 3, 2, 1, 1}, "conv2d, stride 2, pad 1",
                 (struct nn_conv2d_opts){.no_bias = true});
-    convolution((struct window){19, 6, 7, 33, 3, 1, 1}, "conv2d of 19 channels",
+    convolution((struct window){19, 6, 7, 33, 3, 1, 1, 1}, "conv2d of 19 channels",
                 (struct nn_conv2d_opts){.no_bias = false});
-    convolution((struct window){3, 7, 7, 4, 3, 1, 0}, "conv2d with a connection table",
+    convolution((struct window){3, 7, 7, 4, 3, 1, 0, 1}, "conv2d with a connection table",
                 (struct nn_conv2d_opts){.connect = connect});
-    convolution((struct window){3, 7, 7, 4, 3, 1, 0}, "conv2d with fixed weights",
+    convolution((struct window){3, 7, 7, 4, 3, 1, 0, 1}, "conv2d with fixed weights",
                 (struct nn_conv2d_opts){.fixed = fixed});
+    convolution((struct window){6, 7, 9, 8, 3, 1, 1, 2}, "conv2d in two groups",
+                (struct nn_conv2d_opts){.no_bias = false});
+    convolution((struct window){4, 7, 9, 12, 3, 2, 1, 4}, "conv2d, three outputs a channel",
+                (struct nn_conv2d_opts){.no_bias = true});
+    convolution((struct window){21, 8, 9, 21, 5, 2, 2, 21}, "conv2d depthwise",
+                (struct nn_conv2d_opts){.no_bias = false});
 }
 
 enum pooling { MAX, AVG, SUM };
@@ -112,8 +122,8 @@ static void pooling(struct window w, enum pooling kind, bool in_lanes)
 static void poolings(void)
 {
     for (int k = 0; k < 6; k++) {
-        pooling((struct window){3, 8, 6, 0, 2, 2, 0}, (enum pooling)(k % 3), k >= 3);
-        pooling((struct window){3, 9, 7, 0, 3, 2, 1}, (enum pooling)(k % 3), k >= 3);
+        pooling((struct window){3, 8, 6, 0, 2, 2, 0, 1}, (enum pooling)(k % 3), k >= 3);
+        pooling((struct window){3, 9, 7, 0, 3, 2, 1, 1}, (enum pooling)(k % 3), k >= 3);
     }
 }
 
@@ -146,6 +156,12 @@ static void counts(void)
     is_int(graph_macs(g), 25 * 9 * 6, "macs: conv2d counts its six wires, not all twelve");
     is_int(graph_params(g), 6 * 9 + 4, "params: so do its weights");
     is_int(op_conv2d.flops(g, node_of(x)), N * (2 * 25 * 9 * 6 + 25 * 4), "flops: and the bias");
+    nn_row(g, "groups");
+    const double macs = graph_macs(g);
+    const nn_value grouped = nn_conv2d(x, 6, .kernel = 3, .groups = 2);
+    is_int(graph_macs(g) - macs, 9 * 9 * 6 * 2, "macs: of a group's inputs only");
+    is_int(op_conv2d.flops(g, node_of(grouped)), N * (2 * 9 * 9 * 6 * 2 + 9 * 6), "flops: too");
+    is_int(graph_params(g), 6 * 9 + 4 + 6 * 2 * 9 + 6, "params: too");
     nn_row(g, "linear");
     x = nn_linear(nn_flatten(x), 10);
     is_int(graph_macs(g), 25 * 9 * 6 + 1000, "macs: linear");

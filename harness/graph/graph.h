@@ -30,7 +30,7 @@ extern const struct op *const all_ops[]; /* NULL-terminated */
 struct attr {
     float a, b;                      /* factors: scale's c, tanh's inner and outer, dropout's p */
     int axis, from, to;
-    int kernel, stride, pad;
+    int kernel, stride, pad, groups; /* groups of conv2d: at least 1 */
     bool ta, tb;
     const char *const *connect;      /* conv2d, as in nn.h */
     const uint8_t *mask;             /* [O][C], made from connect; owned by the graph's arena */

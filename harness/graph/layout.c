@@ -6,20 +6,22 @@
  * elementwise ops go on in whatever layout they are given; everything else reads
  * NHWC. Where the two meet, a conversion is put in, once per value. The forward
  * graph is rewritten before differentiation, so that the backward pass follows. */
-#include <assert.h>
 #include "graph/graph.h"
+#include <assert.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Beyond these a vector of channels is full enough. A layer that already reads lanes may be
- * wider: turning its small input around would cost more than lanes lose. */
+ * wider: turning its small input around would cost more than lanes lose. Groups have no such
+ * kernels. */
 enum { FEW_INPUTS = 16, FEW_OUTPUTS = 32 };
 
 static bool conv_wants_lanes(const struct nn_graph *g, const struct node *n, bool reads_lanes)
 {
     const struct nn_shape *x = &g->node[n->in[0]].shape;
-    return x->dim[1] <= FEW_INPUTS && (n->shape.dim[1] <= FEW_OUTPUTS || reads_lanes);
+    return n->attr.groups == 1 && x->dim[1] <= FEW_INPUTS &&
+           (n->shape.dim[1] <= FEW_OUTPUTS || reads_lanes);
 }
 
 static bool images_are_alike(const struct nn_graph *g, const struct node *n)

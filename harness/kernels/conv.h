@@ -8,7 +8,11 @@
  * are in the lanes layout of kernels.h and direct kernels run with one image to a
  * vector lane (conv_lanes_f32.c), for layers of few channels; N is a multiple of 16.
  *
- * In memory:  x [N,H,W,C]   y [N,OH,OW,O]   w [O,KH,KW,C]   (lanes: x [N/16,H,W,C,16], w alike) */
+ * Groups are convolutions side by side (conv_group_f32.c); with one channel each they have kernels
+ * of their own (conv_depthwise_f32.c, conv_depthwise_grad_f32.c).
+ *
+ * In memory:  x [N,H,W,C]   y [N,OH,OW,O]   w [O,KH,KW,C]   (lanes: x [N/16,H,W,C,16], w alike);
+ * with groups w is [O,KH,KW,C/groups]. */
 #ifndef CONV_H
 #define CONV_H
 
@@ -19,11 +23,15 @@ struct kn_conv {
     int N, H, W, C; /* images in; N counts images in the lanes layout too */
     int O, OH, OW;  /* OH = (H + 2 pad - KH) / stride + 1 */
     int KH, KW, stride, pad;
+    int groups; /* 0 or 1: none; else output o reads the C / groups inputs of its own group only,
+                 * group o / (O / groups). NHWC, no mask. groups = C = O: depthwise. */
     bool lanes;
     const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all
                           * connected. What w holds there does not matter, and
                           * conv_grad_weight_f32 writes exact zeros. */
 };
+
+static inline int conv_groups(const struct kn_conv *c) { return c->groups > 1 ? c->groups : 1; }
 
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
 

@@ -114,7 +114,7 @@ static inline const float *conv_masked(const struct kn_conv *c, const struct cre
     return work;
 }
 
-/* Both layouts have these four; the table's entries choose between them. Source and
+/* Every way to convolve has these four; the table's entries choose between them. Source and
  * target are x and y forward, dy and dx backward. */
 #define CONV_PASSES(layout)                                                                \
     size_t KN(conv_##layout##_work)(const struct kn_conv *c, int pass, int threads);       \
@@ -126,6 +126,7 @@ static inline const float *conv_masked(const struct kn_conv *c, const struct cre
                                          const float *x, const float *dy, float *dw, void *work);
 CONV_PASSES(lanes)
 CONV_PASSES(nhwc)
+CONV_PASSES(group)
 #undef CONV_PASSES
 
 /* NHWC, forward or backward to the data: conv_lines_f32.c does this problem. */

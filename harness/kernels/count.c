@@ -41,10 +41,21 @@ static double epilogue(const struct kn_epilogue *e)
     return e->accumulate + (e->bias != NULL) + (e->residual != NULL) + act[e->act] + grad[e->grad];
 }
 
+/* An element's activation behind a normalisation; its derivative, which begins with a x + b again. */
+static double norm_act(int act)
+{
+    return act == KN_ACT_RELU ? relu : act == KN_ACT_SILU ? sigmoid + 1 : 0;
+}
+
+static double norm_slope(int act)
+{
+    return act == KN_ACT_RELU ? 2 + relu_grad : act == KN_ACT_SILU ? 2 + sigmoid + 5 : 0;
+}
+
 /* Multiply-adds of a convolution or either of its gradients. */
 static double wires(const struct kn_conv *c)
 {
-    const int all = c->O * c->C;
+    const int all = c->O * (c->C / conv_groups(c));
     int connected = c->mask ? 0 : all;
     for (int i = 0; c->mask && i < all; i++)
         connected += c->mask[i] != 0;

@@ -177,9 +177,19 @@ static inline void ref_add(struct ref_sum *s, float a, float b)
     s->terms++;
 }
 
+/* Inputs of one group, and where the weight of output o and input c is. */
+static inline int ref_inputs(const struct kn_conv *p) { return p->C / conv_groups(p); }
+static inline size_t ref_weight(const struct kn_conv *p, int o, int u, int v, int c)
+{
+    const int n = ref_inputs(p);
+    return (((size_t)o * (size_t)p->KH + (size_t)u) * (size_t)p->KW + (size_t)v) * (size_t)n +
+           (size_t)(c % n);
+}
+
 static inline bool ref_wired(const struct kn_conv *p, int o, int c)
 {
-    return !p->mask || p->mask[o * p->C + c];
+    const bool same_group = o / (p->O / conv_groups(p)) == c / ref_inputs(p);
+    return same_group && (!p->mask || p->mask[o * p->C + c]);
 }
 
 /* y[n,o,i,j] */
@@ -192,7 +202,7 @@ static inline struct ref_sum ref_conv_y(const struct kn_conv *p, int n, int i, i
         const int h = i * p->stride + u - p->pad, k = j * p->stride + v - p->pad;
         if (h >= 0 && h < p->H && k >= 0 && k < p->W && ref_wired(p, o, c))
             ref_add(&s, x[ref_place(p, n, h, k, c, p->H, p->W, p->C)],
-                    w[((o * p->KH + u) * p->KW + v) * p->C + c]);
+                    w[ref_weight(p, o, u, v, c)]);
     }
     return s;
 }
@@ -208,7 +218,7 @@ static inline struct ref_sum ref_conv_dx(const struct kn_conv *p, int n, int h, 
         const bool seen = a >= 0 && b >= 0 && a % p->stride == 0 && b % p->stride == 0;
         if (seen && i < p->OH && j < p->OW && ref_wired(p, o, c))
             ref_add(&s, dy[ref_place(p, n, i, j, o, p->OH, p->OW, p->O)],
-                    w[((o * p->KH + u) * p->KW + v) * p->C + c]);
+                    w[ref_weight(p, o, u, v, c)]);
     }
     return s;
 }
@@ -234,8 +244,9 @@ static inline struct ref_sum ref_conv(const struct kn_conv *p, int pass, size_t 
                                       const float *b)
 {
     if (pass == CONV_GRAD_WEIGHT) {
-        const int i = (int)at, c = i % p->C, v = i / p->C % p->KW, u = i / p->C / p->KW % p->KH;
-        return ref_conv_dw(p, i / p->C / p->KW / p->KH, u, v, c, a, b);
+        const int n = ref_inputs(p), i = (int)at, v = i / n % p->KW, u = i / n / p->KW % p->KH;
+        const int o = i / n / p->KW / p->KH, group = o / (p->O / conv_groups(p));
+        return ref_conv_dw(p, o, u, v, group * n + i % n, a, b);
     }
     const bool back = pass == CONV_GRAD_DATA;
     const size_t lanes = p->lanes ? KN_LANES : 1, lane = at % lanes, i = at / lanes;

@@ -5,7 +5,8 @@
  *     conv2d_grad_weight  dw[o,c,u,v] = sum_nij dy[n,o,i,j] x[n,c,i s + u - p,j s + v - p]
  *
  * and db = sum_channel(dy). x [N,C,H,W], w [O,C,KH,KW] (stored [O,KH,KW,C]), y [N,O,H',W']
- * with H' = (H + 2 p - KH) / s + 1. s is attr.stride, p attr.pad. attr.mask [O][C] is 0
+ * with H' = (H + 2 p - KH) / s + 1. s is attr.stride, p attr.pad. With attr.groups = G > 1 output o
+ * sees the C / G inputs of its own group only, and w is [O,C/G,KH,KW]. attr.mask [O][C] is 0
  * where there is no wire: those weights are 0, stay 0, and count neither as parameters
  * nor as work. conv.h has the kernels, for either layout. */
 #include <string.h>
@@ -28,6 +29,7 @@ static struct kn_conv conv_of(const struct node *x, const struct node *w, const 
         .KW = weight[3],
         .stride = a->stride,
         .pad = a->pad,
+        .groups = a->groups,
         .lanes = x->layout == LANES,
         .mask = a->mask,
     };
@@ -123,7 +125,7 @@ static const char *kernel_weight(const struct node *n) { return (void)n, "conv_g
 
 /* ---------------------------------------------------------------- counting */
 
-/* Input maps that feed output maps. */
+/* Input maps that feed output maps; a weight has the inputs of one group only. */
 static double wires(const struct nn_shape *w, const uint8_t *mask)
 {
     const int all = w->dim[0] * w->dim[1];
@@ -202,6 +204,18 @@ static bool output_shape(struct nn_graph *g, struct nn_conv2d_opts o, struct nn_
     return true;
 }
 
+static bool groups_ok(struct nn_graph *g, const struct nn_conv2d_opts *o, int C, const char *at)
+{
+    if (o->groups < 1 || C % o->groups != 0 || o->out % o->groups != 0)
+        graph_fail(g, at, "conv2d", "%d groups do not divide %d inputs and %d outputs", o->groups,
+                   C, o->out);
+    else if (o->groups > 1 && o->connect)
+        graph_fail(g, at, "conv2d", "%d groups leave no choice to a connection table", o->groups);
+    else
+        return true;
+    return false;
+}
+
 /* [O][C] from C strings of O characters; NULL after an error. */
 static const uint8_t *mask_from(struct nn_graph *g, const char *const *connect, int C, int O,
                                 const char *at)
@@ -223,7 +237,7 @@ static const uint8_t *mask_from(struct nn_graph *g, const char *const *connect, 
 static nn_value weight_of(struct nn_graph *g, struct nn_conv2d_opts o, int C, const uint8_t *mask,
                           const char *at)
 {
-    const struct nn_shape shape = NN_SHAPE(o.out, C, o.kernel, o.kernel);
+    const struct nn_shape shape = NN_SHAPE(o.out, C / o.groups, o.kernel, o.kernel);
     if (o.fixed)
         return nn_const_(g, "weight", shape, o.fixed, NN_ZEROS, at);
     const nn_value w = nn_param_(g, "weight", shape, o.init, at);
@@ -238,9 +252,10 @@ nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at)
         return value_failed;
     struct nn_graph *g = x.graph;
     o.stride = o.stride ? o.stride : 1;
+    o.groups = o.groups ? o.groups : 1;
     struct nn_shape shape = node_of(x)->shape;
     const int C = shape.dim[1];
-    if (!output_shape(g, o, &shape, at))
+    if (!output_shape(g, o, &shape, at) || !groups_ok(g, &o, C, at))
         return value_failed;
     if (o.fixed && o.connect)
         return graph_fail(g, at, "conv2d", "fixed weights have no connection table; write zeros");
@@ -253,6 +268,7 @@ nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at)
     const struct attr attr = {.kernel = o.kernel,
                               .stride = o.stride,
                               .pad = o.pad,
+                              .groups = o.groups,
                               .connect = o.connect,
                               .mask = mask,
                               .bias_in = o.no_bias ? 0 : 2};
