@@ -111,6 +111,10 @@ static nn_value laned(struct nn_graph *g)
     C(sum_pool_lanes,    SIGNED,   nn_sum_pool(laned(g), 2))                                  \
     C(tanh_sum_pool,     SIGNED,   nn_sum_pool(nn_tanh(laned(g)), 2))                         \
     C(relu_max_pool,     SPREAD,   nn_max_pool(nn_relu(nn_offset(in_lanes(g), -0.05f)), 2))   \
+    C(global_avg_pool,   SIGNED,   nn_global_avg_pool(P("x", 3, 20, 4, 5)))                   \
+    C(global_avg_lanes,  SIGNED,   nn_global_avg_pool(laned(g)))                              \
+    C(gate,              SIGNED,   nn_gate(P("x", 3, 20, 4, 5), P("s", 3, 20)))               \
+    C(gate_lanes,        SIGNED,   squeeze_and_excite(laned(g)))                              \
     C(transpose,         SIGNED,   nn_transpose(P("x", 5, 7)))                                \
     C(transpose_deep,    SIGNED,   nn_transpose(P("x", 3, 5, 7)))                             \
     C(transpose_image,   SIGNED,   nn_transpose(P("x", 3, 4, 5, 7)))                          \
@@ -139,6 +143,11 @@ static nn_value times_again(struct nn_graph *g, nn_value y)
 {
     nn_row(g, "again");
     return nn_mul(y, nn_sigmoid(nn_conv2d(y, 4, .kernel = 3, .pad = 1)));
+}
+
+static nn_value squeeze_and_excite(nn_value x)
+{
+    return nn_gate(x, nn_sigmoid(nn_global_avg_pool(x)));
 }
 
 /* The image times 1, by a convolution that starts lanes and changes nothing. */

@@ -72,6 +72,12 @@ static const float weights[64];
       "avg_pool: a window of 5 does not fit [N,1,4,4] with pad 0") \
     M(nn_sum_pool_(F("x", 4), POOL(2), AT), \
       "sum_pool: [N,4] has rank 2, wanted 4") \
+    M(nn_global_avg_pool_(F("x", 3, 4), AT), \
+      "global_avg_pool: [N,3,4] has rank 3, wanted 4") \
+    M(nn_gate_(F("x", 3, 4, 5), F("s", 4), AT), \
+      "gate: [N,4] has not one factor for each channel of [N,3,4,5]") \
+    M(nn_gate_(F("x", 3, 4, 5), P("s", 3), AT), \
+      "gate: [3] has rank 1, wanted 2") \
     M(nn_transpose_(P("x", 4), AT), \
       "transpose: [4] has rank 1, wanted 2 to 5") \
     M(nn_reshape_(F("x", 12), to(5, 2, 0), AT), \
@@ -185,6 +191,8 @@ static void shapes(void)
     has_shape(nn_max_pool(image, 3, .stride = 2), "[N,3,15,14]");
     has_shape(nn_avg_pool(image, 2), "[N,3,16,15]");
     has_shape(nn_flatten(image), "[N,2880]");
+    has_shape(nn_global_avg_pool(image), "[N,3]");
+    has_shape(nn_gate(image, nn_global_avg_pool(image)), "[N,3,32,30]");
     has_shape(nn_reshape(rows, NN_SHAPE(2, 5, 6)), "[N,2,5,6]");
     has_shape(nn_transpose(rows), "[N,10,6]");
     has_shape(nn_matmul(rows, P("m", 10, 4)), "[N,6,4]");
