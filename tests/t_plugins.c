@@ -8,7 +8,7 @@
 #include "tap.h"
 #include "train/plugin_load.h"
 
-static const char *const plugins[] = {"filters", "mlp", "lenet5", NULL};
+static const char *const plugins[] = {"filters", "mlp", "lenet5", "alexnet", "vgg", "resnet", NULL};
 
 static struct nn_graph *graph_of(const struct plugin *p, const struct nn_variant *v, int batch)
 {
