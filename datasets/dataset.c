@@ -2,32 +2,31 @@
  *
  * A named set is looked for in $BENCH_DATA/NAME, $XDG_DATA_HOME/bench/NAME (or
  * ~/.local/share/bench/NAME) and where its Debian package puts it; what is found
- * there must have the sum that idx.h's table knows. A folder may hold anything; if
- * its sum is known, it gets its name. */
+ * there must have the sum that its row of known.h tells. A folder may hold anything;
+ * if its sum is known, it gets its name. */
 #define _GNU_SOURCE
 #include "datasets/dataset.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/crew.h"
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "base/text.h"
 #include "datasets/digits/digits.h"
-#include "datasets/idx/idx.h"
+#include "datasets/known.h"
+#include "datasets/measure.h"
 
 enum { PLACES = 3 };
 
 static const char digits[] = "digits";
-static const struct idx_set *const sets[] = {&idx_fashion_mnist, &idx_mnist};
-enum { SETS = sizeof sets / sizeof sets[0] };
+static const struct known_set *const sets[] = {&idx_fashion_mnist, &idx_mnist, &cifar10_set};
+static const struct data_format *const formats[] = {&format_idx, &format_cifar10};
+enum { SETS = sizeof sets / sizeof sets[0], FORMATS = sizeof formats / sizeof formats[0] };
 
-const char *const dataset_names[] = {"fashion-mnist", "mnist", digits, NULL};
+const char *const dataset_names[] = {"fashion-mnist", "mnist", "cifar10", digits, NULL};
 
-static const struct idx_set *find_set(const char *name)
+static const struct known_set *find_set(const char *name)
 {
     for (int i = 0; i < SETS; i++)
         if (strcmp(sets[i]->name, name) == 0)
@@ -39,20 +38,20 @@ const char *dataset_about(const char *name)
 {
     if (strcmp(name, digits) == 0)
         return "drawn digits, 28 x 28 grey, 10 classes, any number of them; needs no file";
-    const struct idx_set *set = find_set(name);
+    const struct known_set *set = find_set(name);
     return set ? set->about : NULL;
 }
 
 const char *dataset_package(const char *name)
 {
-    const struct idx_set *set = find_set(name);
+    const struct known_set *set = find_set(name);
     return set ? set->package : NULL;
 }
 
 /* ------------------------------------------------------------------ places */
 
 /* Folders in which `set` may be, best first; NULL where there is none. */
-static void list_places(const struct idx_set *set, char *place[PLACES])
+static void list_places(const struct known_set *set, char *place[PLACES])
 {
     const char *data = getenv("BENCH_DATA"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     place[0] = data && *data ? xprintf("%s/%s", data, set->name) : NULL;
@@ -64,21 +63,29 @@ static void list_places(const struct idx_set *set, char *place[PLACES])
     place[2] = set->folder ? xstrdup(set->folder) : NULL;
 }
 
-/* The first folder with the set's training images in it, malloc'ed; NULL, and in `looked`
- * all of them, if there is none. */
-static char *find_place(const struct idx_set *set, struct text *looked)
+/* Where in `place` the set's files are, malloc'ed: there, or where its archive puts them. */
+static char *look_at(const struct known_set *set, const char *place)
+{
+    if (set->format->is_at(place))
+        return xstrdup(place);
+    char *inside = set->unpacked ? xprintf("%s/%s", place, set->unpacked) : NULL;
+    if (inside && set->format->is_at(inside))
+        return inside;
+    free(inside);
+    return NULL;
+}
+
+/* The first folder with the set's files in it, malloc'ed; NULL, and in `looked` all of
+ * them, if there is none. */
+static char *find_place(const struct known_set *set, struct text *looked)
 {
     char *place[PLACES], *found = NULL;
     list_places(set, place);
     for (int i = 0; i < PLACES; i++) {
-        char *file = place[i] && !found ? idx_find(place[i], IDX_TRAIN_IMAGES) : NULL;
-        if (file) {
-            found = place[i];
-            place[i] = NULL;
-        } else if (place[i] && looked) {
+        if (place[i] && !found)
+            found = look_at(set, place[i]);
+        if (place[i] && !found && looked)
             text_add(looked, "%s%s", looked->length > 0 ? ", " : "", place[i]);
-        }
-        free(file);
         free(place[i]);
     }
     return found;
@@ -86,76 +93,29 @@ static char *find_place(const struct idx_set *set, struct text *looked)
 
 char *dataset_where(const char *name)
 {
-    const struct idx_set *set = find_set(name);
+    const struct known_set *set = find_set(name);
     if (set)
         return find_place(set, NULL);
     return strcmp(name, digits) == 0 ? xstrdup("drawn when needed") : NULL;
-}
-
-/* ----------------------------------------------------------- what they hold */
-
-struct measuring {
-    struct dataset *d;
-    size_t pixels;         /* of one image */
-    uint64_t sum, squares; /* of the training pixels */
-};
-
-static void add_up(struct measuring *m)
-{
-    enum { BLOCK = 4096 }; /* 255^2 BLOCK stays below 2^32 */
-    const uint8_t *x = m->d->train.pixels;
-    const size_t n = m->d->train.items * m->pixels;
-    for (size_t i = 0; i < n;) {
-        const size_t stop = n - i < BLOCK ? n : i + BLOCK;
-        uint32_t sum = 0, squares = 0;
-        for (; i < stop; i++) {
-            const uint32_t v = x[i];
-            sum += v;
-            squares += v * v;
-        }
-        m->sum += sum;
-        m->squares += squares;
-    }
-}
-
-static void sum_content(struct measuring *m)
-{
-    const struct images *both[] = {&m->d->train, &m->d->test};
-    struct sha256 s = sha256_begin();
-    for (int i = 0; i < 2; i++) {
-        sha256_add(&s, both[i]->pixels, both[i]->items * m->pixels);
-        sha256_add(&s, both[i]->labels, both[i]->items);
-    }
-    sha256_end(&s, m->d->sha256);
-}
-
-/* Two passes over all pixels, one on each of two threads. */
-static void measure_share(void *arg, const struct crew *crew)
-{
-    if (crew->thread == 0)
-        sum_content(arg);
-    if (crew->thread == crew->threads - 1)
-        add_up(arg);
-}
-
-static void measure(struct dataset *d)
-{
-    struct measuring m = {.d = d, .pixels = dataset_image_bytes(d)};
-    crew_run(crew_cores() < 2 ? 1 : 2, measure_share, &m);
-    const double n = (double)d->train.items * (double)m.pixels;
-    d->mean = (double)m.sum / n;
-    const double variance = (double)m.squares / n - d->mean * d->mean;
-    d->deviation = variance > 0 ? sqrt(variance) : 0;
 }
 
 /* ------------------------------------------------------------------- opening */
 
 static bool open_folder(const char *folder, struct dataset *d, struct err *err)
 {
-    d->name = "idx";
-    if (!idx_open_folder(folder, d, err))
+    const struct data_format *format = NULL;
+    for (int i = FORMATS; i-- > 0;)
+        format = formats[i]->is_at(folder) ? formats[i] : format;
+    if (!format)
+        return err_set(err,
+                       "'%s' holds no images: expected the four files of an IDX set "
+                       "(train-images-idx3-ubyte, …) or the six of CIFAR-10's binary version "
+                       "(data_batch_1.bin, …)",
+                       folder);
+    d->name = format->name;
+    if (!format->open(folder, d, err))
         return false;
-    measure(d);
+    measure_dataset(d);
     for (int i = 0; i < SETS; i++)
         if (strcmp(d->sha256, sets[i]->sha256) == 0) {
             d->name = sets[i]->name;
@@ -164,7 +124,7 @@ static bool open_folder(const char *folder, struct dataset *d, struct err *err)
     return true;
 }
 
-static bool open_set(const struct idx_set *set, struct dataset *d, struct err *err)
+static bool open_set(const struct known_set *set, struct dataset *d, struct err *err)
 {
     struct text looked = {0};
     char *folder = find_place(set, &looked);
@@ -173,10 +133,10 @@ static bool open_set(const struct idx_set *set, struct dataset *d, struct err *e
         err_set(err, "%s is not here (looked in %s): install the package %s, or use --data DIR",
                 set->title, text_str(&looked), set->package);
     else if (!folder)
-        err_set(err, "%s is not here (looked in %s): get the four files from %s, or use --data DIR",
-                set->title, text_str(&looked), set->url[0]);
+        err_set(err, "%s is not here (looked in %s): get %s from %s, or use --data DIR", set->title,
+                text_str(&looked), set->files, set->url[0]);
     else if (open_folder(folder, d, err))
-        sound = strcmp(d->name, set->name) == 0 || idx_blame(set, d, err);
+        sound = strcmp(d->name, set->name) == 0 || set->format->blame(set, d, err);
     text_release(&looked);
     free(folder);
     return sound;
@@ -215,10 +175,10 @@ static bool open_any(const char *which, uint64_t seed, size_t items, struct data
         d->class_names = idx_mnist.class_names;
         if (!digits_open(seed, items, d, err))
             return false;
-        measure(d);
+        measure_dataset(d);
         return true;
     }
-    const struct idx_set *set = find_set(which);
+    const struct known_set *set = find_set(which);
     if (set)
         return open_set(set, d, err);
     return is_folder(which) ? open_folder(which, d, err) : open_unknown(which, err);
@@ -239,9 +199,27 @@ bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset
 void dataset_close(struct dataset *d)
 {
     free(d->path);
+    free(d->own_names);
     free(d->train.pixels);
     free(d->train.labels);
     free(d->test.pixels);
     free(d->test.labels);
     *d = (struct dataset){0};
+}
+
+void dataset_name_classes(struct dataset *d, const char *const *names, int count)
+{
+    const size_t table = (size_t)count * sizeof(char *);
+    size_t bytes = table;
+    for (int i = 0; i < count; i++)
+        bytes += strlen(names[i]) + 1;
+    const char **copy = xmalloc(bytes);
+    char *at = (char *)copy + table;
+    for (int i = 0; i < count; i++) {
+        copy[i] = at;
+        at = stpcpy(at, names[i]) + 1;
+    }
+    free(d->own_names);
+    d->own_names = copy;
+    d->class_names = copy;
 }

@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 
+enum { DATASET_CHANNELS = 64 }; /* the most */
+
 struct images {
     size_t items;
     uint8_t *pixels; /* [items][height][width][channels] */
@@ -23,8 +25,10 @@ struct dataset {
     bool synthetic;
     int height, width, channels, classes;
     const char *const *class_names; /* NULL, or `classes` words */
+    void *own_names;                /* NULL, or what class_names and they stand in */
     struct images train, test;
-    double mean, deviation; /* of the training pixels, 0 … 255 */
+    /* of the training pixels, 0 … 255, by channel; covariance of three channels only */
+    double mean[DATASET_CHANNELS], deviation[DATASET_CHANNELS], covariance[3][3];
     char sha256[65];        /* of the unpacked bytes: train pixels, labels, test pixels, labels */
 };
 
@@ -49,5 +53,8 @@ char *dataset_where(const char *name);
 
 /* The package that would bring `name`, or NULL: "dataset-fashion-mnist". */
 const char *dataset_package(const char *name);
+
+/* For readers: d takes copies of these names of its classes. */
+void dataset_name_classes(struct dataset *d, const char *const *names, int count);
 
 #endif

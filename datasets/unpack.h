@@ -1,4 +1,4 @@
-/* unpack.h — the bytes of a file, in order, gunzipped on the way if it is packed.
+/* unpack.h — the bytes of a file, in order, unpacked on the way if gzip or xz packed it.
  *
  * What is packed is seen by its first bytes, not by its name. The file counts as
  * hostile: nothing it says is believed before the bytes are there. */
@@ -23,7 +23,8 @@ void unpack_close(struct unpack *u); /* NULL is allowed */
 bool unpack_read(struct unpack *u, void *to, size_t n, size_t *got, struct err *err);
 
 /* Bytes that are still to come: exactly for a plain file; at most for a packed one, since
- * deflate never grows by more than 1032 (RFC 1951: 258 bytes from 2 bits). */
+ * deflate never grows by more than 1032 (RFC 1951: 258 bytes from 2 bits), LZMA2 by no more than
+ * 349 526 (2 MiB from a chunk of more than six bytes). */
 uint64_t unpack_left(const struct unpack *u, bool *exact);
 
 #endif

@@ -27,8 +27,10 @@ static struct dataset random_set(size_t items, int H, int W, int C)
     struct dataset d = {.name = "random", .height = H, .width = W, .channels = C, .classes = 251};
     d.train = random_images(items, dataset_image_bytes(&d), 1);
     d.test = random_images(items, dataset_image_bytes(&d), 2);
-    d.mean = 100;
-    d.deviation = 50;
+    for (int c = 0; c < C; c++) {
+        d.mean[c] = 100 + 7 * c;
+        d.deviation[c] = 50 + 3 * c;
+    }
     return d;
 }
 
@@ -236,7 +238,7 @@ static void test_evaluation(void)
                 continue;
             behind++;
             for (size_t p = 0; p < 36; p++)
-                empty += image[i * 36 + p] == f.background;
+                empty += image[i * 36 + p] == f.offset[0];
         }
         batches++;
     } while (feed_next(&f, 10));
@@ -303,10 +305,37 @@ static void test_values(void)
     is_near(image[0], -2, 1e-6, "background is (0 - mean) / deviation");
     is_near(image[7], (d.test.pixels[0] - 100) / 50.0, 1e-6, "a pixel is (p - mean) / deviation");
     feed_release(&f);
-    d.deviation = 0;
+    d.deviation[0] = 0;
     ok(feed_init(&f, &d, false, NN_SHAPE(16), 0, 0, NULL, 0, &err), "a set of one colour");
     feed_fill(&f, CREW_ALONE, 1, image, label);
     ok(isfinite(image[0]), "stays finite");
+    feed_release(&f);
+    dataset_close(&d);
+}
+
+/* Each channel by its own mean and deviation, the background too; padding is pixel 0. */
+static void test_channels(void)
+{
+    struct dataset d = random_set(ITEMS, 5, 3, 3);
+    struct feed f;
+    struct err err = {0};
+    ok(feed_init(&f, &d, false, NN_SHAPE(3, 7, 5), 0, 0, NULL, 0, &err), "three channels");
+    memset(image, 0xff, sizeof image); /* NaN */
+    f.next = ITEMS - 1;
+    feed_fill(&f, CREW_ALONE, 2, image, label);
+    double most = 0;
+    const uint8_t *last = d.test.pixels + (ITEMS - 1) * dataset_image_bytes(&d);
+    for (int y = 0; y < 7; y++)
+        for (int x = 0; x < 5; x++)
+            for (int c = 0; c < 3; c++) {
+                const bool inside = y >= 1 && y < 6 && x >= 1 && x < 4;
+                const int p = inside ? last[((y - 1) * 3 + x - 1) * 3 + c] : 0;
+                const double background = -d.mean[c] / d.deviation[c];
+                const double got = image[(y * 5 + x) * 3 + c];
+                most = fmax(most, fabs((p - d.mean[c]) / d.deviation[c] - got));
+                most = fmax(most, fabs(background - image[105 + (y * 5 + x) * 3 + c]));
+            }
+    ok(most < 1e-6, "pixel, padding and empty place: (p - mean) / deviation (off by %g)", most);
     feed_release(&f);
     dataset_close(&d);
 }
@@ -393,6 +422,7 @@ int main(void)
     test_evaluation();
     test_threads();
     test_values();
+    test_channels();
     test_refused();
     tell_speed();
     return done();

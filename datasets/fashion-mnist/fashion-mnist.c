@@ -1,18 +1,24 @@
 /* fashion-mnist.c — what is known of Fashion-MNIST: Xiao, Rasul & Vollgraf,
  * Fashion-MNIST: a novel image dataset for benchmarking machine learning
  * algorithms, arXiv 1708.07747 (2017). The manifest in words: README.md. */
-#include "datasets/idx/idx.h"
+#include "datasets/known.h"
 
 static const char *const class_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
 
-const struct idx_set idx_fashion_mnist = {
+const struct known_set idx_fashion_mnist = {
+    .format = &format_idx,
     .name = "fashion-mnist",
     .title = "Fashion-MNIST",
     .about = "60,000 + 10,000 photographs of clothes, 28 x 28 grey, 10 classes",
+    .height = 28,
+    .width = 28,
+    .channels = 1,
+    .classes = 10,
     .package = "dataset-fashion-mnist",
     .folder = "/usr/share/datasets/fashion-mnist",
     .licence = "MIT",
+    .files = "the four files",
     .url = {"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"},
     .class_names = class_names,
     .sha256 = "ca3ab2a37f845e1b8ae23cab1b51749a3011ba3bf1d9016176d75cbaabac376f",

@@ -35,19 +35,6 @@ size_t idx_header(const struct idx *x, uint8_t header[IDX_HEADER]);
 /* The four files of a set, in this order everywhere. */
 enum { IDX_TRAIN_IMAGES, IDX_TRAIN_LABELS, IDX_TEST_IMAGES, IDX_TEST_LABELS, IDX_PARTS };
 
-/* A set known by its content. The sums are of the unpacked files: gzip streams differ from
- * one distributor to the next. */
-struct idx_set {
-    const char *name, *title, *about;
-    const char *package, *folder; /* of Debian, and where it puts the files; or NULL */
-    const char *licence;
-    const char *url[2]; /* folders of the four .gz files; NULL where none */
-    const char *const *class_names;
-    const char *sha256; /* as in struct dataset */
-    const char *file_sha256[IDX_PARTS];
-};
-extern const struct idx_set idx_fashion_mnist, idx_mnist;
-
 /* The file of one part in a folder (malloc'ed), or NULL: train-images-idx3-ubyte, or '.' in
  * place of the last '-', with or without .gz; t10k- for the test set. */
 char *idx_find(const char *folder, int part);
@@ -56,8 +43,5 @@ char *idx_find(const char *folder, int part);
  * Images are [N,H,W] or [N,H,W,C]; there are as many classes as the largest training label asks
  * for. Refuses what does not belong together. */
 bool idx_open_folder(const char *folder, struct dataset *d, struct err *err);
-
-/* `d` should have been `set` and its sum says it is not: tells which file differs; false. */
-bool idx_blame(const struct idx_set *set, const struct dataset *d, struct err *err);
 
 #endif

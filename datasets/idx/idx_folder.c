@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "datasets/idx/idx.h"
+#include "datasets/known.h"
 
 /* clang-format off */
 static const struct part {
@@ -213,7 +214,7 @@ static void file_sum(const struct dataset *d, int part, char hex[SHA256_HEX])
     sha256_end(&s, hex);
 }
 
-bool idx_blame(const struct idx_set *set, const struct dataset *d, struct err *err)
+static bool blame(const struct known_set *set, const struct dataset *d, struct err *err)
 {
     for (int i = 0; i < IDX_PARTS && d->channels == 1; i++) {
         char sum[SHA256_HEX];
@@ -229,3 +230,12 @@ bool idx_blame(const struct idx_set *set, const struct dataset *d, struct err *e
     return err_set(err, "'%s' is not %s: expected sha256 %s, found %s", d->path, set->title,
                    set->sha256, d->sha256);
 }
+
+static bool is_at(const char *folder)
+{
+    char *file = idx_find(folder, IDX_TRAIN_IMAGES);
+    free(file);
+    return file != NULL;
+}
+
+const struct data_format format_idx = {"idx", is_at, idx_open_folder, blame};

@@ -1,15 +1,21 @@
 /* mnist.c — what is known of MNIST: LeCun, Bottou, Bengio & Haffner, Gradient-based
  * learning applied to document recognition, Proc. IEEE 86(11), 1998. The manifest
  * in words: README.md. */
-#include "datasets/idx/idx.h"
+#include "datasets/known.h"
 
 static const char *const class_names[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 
-const struct idx_set idx_mnist = {
+const struct known_set idx_mnist = {
+    .format = &format_idx,
     .name = "mnist",
     .title = "MNIST",
     .about = "60,000 + 10,000 handwritten digits, 28 x 28 grey, 10 classes",
+    .height = 28,
+    .width = 28,
+    .channels = 1,
+    .classes = 10,
     .licence = "CC BY-SA 3.0",
+    .files = "the four files",
     .url = {"https://storage.googleapis.com/cvdf-datasets/mnist",
             "https://ossci-datasets.s3.amazonaws.com/mnist"},
     .class_names = class_names,

@@ -191,6 +191,22 @@ static bool covers(const struct axis *a, int size)
     return a->size == size && a->sign > 0 && a->from == 0 && a->low == 0 && a->high == size;
 }
 
+/* In pieces that stay in the first cache: where channels differ they are met twice. */
+static void to_floats(const struct feed *f, size_t pixels, const uint8_t *bytes, float *values)
+{
+    const size_t C = (size_t)f->channels, most = BAND_BYTES / C;
+    if (f->alike) {
+        kn->u8_to_f32(pixels * C, f->scale[0], f->offset[0], bytes, values);
+        return;
+    }
+    for (size_t from = 0; from < pixels; from += most) {
+        const size_t n = pixels - from < most ? pixels - from : most;
+        float *const to = values + from * C;
+        kn->u8_to_f32(n * C, 1, 0, bytes + from * C, to);
+        kn->affine_channel_f32(n, C, 1, to, f->scale, f->offset, to);
+    }
+}
+
 static void fill_image(const struct feed *f, size_t place, size_t item, float *image)
 {
     const size_t row = (size_t)f->width * (size_t)f->channels;
@@ -199,7 +215,7 @@ static void fill_image(const struct feed *f, size_t place, size_t item, float *i
     struct axis y, x;
     place_image(f, place, &y, &x);
     if (covers(&y, f->data->height) && covers(&x, f->data->width)) {
-        kn->u8_to_f32(bytes, f->scale, f->offset, pixels, image);
+        to_floats(f, bytes / (size_t)f->channels, pixels, image);
         return;
     }
     uint8_t band[BAND_BYTES];
@@ -207,9 +223,16 @@ static void fill_image(const struct feed *f, size_t place, size_t item, float *i
     for (int from = 0; from < f->height; from += rows) {
         const int to = from + rows < f->height ? from + rows : f->height;
         lay_out(f, &y, &x, pixels, from, to, band);
-        kn->u8_to_f32((size_t)(to - from) * row, f->scale, f->offset, band,
-                      image + (size_t)from * row);
+        to_floats(f, (size_t)(to - from) * (size_t)f->width, band, image + (size_t)from * row);
     }
+}
+
+static void fill_background(const struct feed *f, float *image)
+{
+    const size_t pixels = (size_t)f->height * (size_t)f->width, C = (size_t)f->channels;
+    kn->fill_f32(pixels * C, f->alike ? f->offset[0] : 0, image);
+    if (!f->alike)
+        kn->affine_channel_f32(pixels, C, 1, image, f->scale, f->offset, image);
 }
 
 /* ------------------------------------------------------------------ the batch */
@@ -228,7 +251,7 @@ void feed_fill(const struct feed *f, const struct crew *crew, int batch, float *
     for (size_t i = from; i < to; i++) {
         const size_t place = f->next + i;
         if (place >= f->images->items) {
-            kn->fill_f32(floats, f->background, image + i * floats);
+            fill_background(f, image + i * floats);
             label[i] = -1;
             continue;
         }
@@ -299,18 +322,19 @@ static bool fit(struct feed *f, struct nn_shape input, struct err *err)
     return false;
 }
 
-/* Pixel 0 becomes low and 255 high; both 0: mean 0, deviation 1 over the training set. */
+/* Pixel 0 becomes low and 255 high; both 0: mean 0, deviation 1 over each channel of the training
+ * set. */
 static void set_ink(struct feed *f, float low, float high)
 {
-    if (low != 0 || high != 0) {
-        f->scale = (high - low) / 255.0f;
-        f->offset = low;
-    } else {
-        const double deviation = f->data->deviation > 0 ? f->data->deviation : 1;
-        f->scale = (float)(1 / deviation);
-        f->offset = (float)(-f->data->mean / deviation);
+    const struct dataset *d = f->data;
+    f->alike = true;
+    for (int c = 0; c < f->channels; c++) {
+        const double deviation = d->deviation[c] > 0 ? d->deviation[c] : 1;
+        const bool inked = low != 0 || high != 0;
+        f->scale[c] = inked ? (high - low) / 255.0f : (float)(1 / deviation);
+        f->offset[c] = inked ? low : (float)(-d->mean[c] / deviation);
+        f->alike = f->alike && f->scale[c] == f->scale[0] && f->offset[c] == f->offset[0];
     }
-    f->background = f->offset;
 }
 
 bool feed_init(struct feed *f, const struct dataset *data, bool train, struct nn_shape input,

@@ -18,7 +18,9 @@ struct feed {
     const struct images *images;
     uint32_t *order;             /* permutation of the items */
     int height, width, channels; /* of the network's input; the image is centred in it */
-    float scale, offset, background; /* value = scale pixel + offset; background: value of pixel 0 */
+    /* value = scale pixel + offset, by channel; so the offset is the value of background, pixel 0 */
+    float scale[DATASET_CHANNELS], offset[DATASET_CHANNELS];
+    bool alike; /* one scale and offset for all channels */
     struct { int kind, amount; } augment[FEED_AUGMENTS];
     int augments;
     uint64_t seed;
@@ -27,7 +29,7 @@ struct feed {
 };
 
 /* `input` is the network's "image": [C,H,W] or flat [F] with F = C H W of the set, in the order
- * H, W, C; without the batch. ink_low/high as in nn_recipe. `augment` as there: shiftN and cropN
+ * H, W, C; without the batch. ink_low/high as in nn_recipe; both 0 standardise each channel by itself. `augment` as there: shiftN and cropN
  * (the same: 0 to N pixels any way, background behind) and flip (left to right, for half of the
  * images); NULL for evaluation. Refuses, naming both shapes, what does not fit; and unknown
  * augmentations, naming the known ones. */
