@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum kn_act { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_TANH, KN_ACT_SIGMOID };
+/* SILU is for normalisation only; products have no epilogue with it. */
+enum kn_act { KN_ACT_NONE, KN_ACT_RELU, KN_ACT_TANH, KN_ACT_SIGMOID, KN_ACT_SILU };
 
 /* What happens to v = op(A) op(B) on its way to memory, in this order; {0}: nothing.
  *     v += C           if accumulate
