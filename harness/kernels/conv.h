@@ -25,6 +25,7 @@ struct kn_conv {
     int KH, KW, stride, pad;
     int groups; /* 0 or 1: none; else output o reads the C / groups inputs of its own group only,
                  * group o / (O / groups). NHWC, no mask. groups = C = O: depthwise. */
+    int algo;   /* enum conv_algo; one that does not apply here leaves CONV_DIRECT */
     bool lanes;
     const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all
                           * connected. What w holds there does not matter, and
@@ -32,6 +33,11 @@ struct kn_conv {
 };
 
 static inline int conv_groups(const struct kn_conv *c) { return c->groups > 1 ? c->groups : 1; }
+
+/* Minimal filtering, Winograd F(2x2,3x3) and F(4x4,3x3), applies to 3 x 3 kernels of stride 1 with
+ * padding 0 to 2, NHWC, without groups and mask; conv_winograd_f32.c has its error bound. CONV_AUTO
+ * chooses by shape and pass (conv_f32.c), never by threads. */
+enum conv_algo { CONV_AUTO, CONV_DIRECT, CONV_WINOGRAD_2, CONV_WINOGRAD_4 };
 
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
 

@@ -18,46 +18,70 @@ struct way {
         KN(conv_##name##_work), KN(conv_##name), KN(conv_##name##_grad_work), \
             KN(conv_##name##_grad_weight)                                     \
     }
-enum { WAY_LANES, WAY_NHWC, WAY_GROUP };
-static const struct way ways[] = {WAY(lanes), WAY(nhwc), WAY(group)};
+enum { WAY_LANES, WAY_NHWC, WAY_GROUP, WAY_WINOGRAD_2, WAY_WINOGRAD_4 };
+static const struct way ways[] = {WAY(lanes), WAY(nhwc), WAY(group), WAY(winograd2),
+                                  WAY(winograd4)};
 
-static int way_of(const struct kn_conv *c)
+static bool winograd_applies(const struct kn_conv *c)
 {
-    return c->lanes ? WAY_LANES : conv_groups(c) > 1 ? WAY_GROUP : WAY_NHWC;
+    return c->KH == 3 && c->KW == 3 && c->stride == 1 && c->pad <= 2 && !c->mask && c->OH > 0 &&
+           c->OW > 0;
+}
+
+static int fastest(const struct kn_conv *c, int pass)
+{
+    (void)pass;
+    return c->C >= 16 && c->O >= 16 && c->OH >= 4 && c->OW >= 4 ? CONV_WINOGRAD_4 : CONV_DIRECT;
+}
+
+static int way_of(const struct kn_conv *c, int pass)
+{
+    if (c->lanes)
+        return WAY_LANES;
+    if (conv_groups(c) > 1)
+        return WAY_GROUP;
+    const int algo = c->algo || !winograd_applies(c) ? c->algo : fastest(c, pass);
+    if (algo < CONV_WINOGRAD_2 || !winograd_applies(c))
+        return WAY_NHWC;
+    return algo == CONV_WINOGRAD_2 ? WAY_WINOGRAD_2 : WAY_WINOGRAD_4;
 }
 
 size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
 {
-    const struct way *way = &ways[way_of(c)];
+    const struct way *way = &ways[way_of(c, pass)];
     return pass == CONV_GRAD_WEIGHT ? way->grad_work(c, threads) : way->work(c, pass, threads);
 }
 
 void KN(conv_f32)(const struct kn_conv *c, const struct kn_epilogue *e, const struct crew *crew,
                   const float *x, const float *w, float *y, void *work)
 {
-    ways[way_of(c)].run(c, CONV_FORWARD, e, crew, x, w, y, work);
+    ways[way_of(c, CONV_FORWARD)].run(c, CONV_FORWARD, e, crew, x, w, y, work);
 }
 
 void KN(conv_grad_data_f32)(const struct kn_conv *c, const struct kn_epilogue *e,
                             const struct crew *crew, const float *dy, const float *w, float *dx,
                             void *work)
 {
-    ways[way_of(c)].run(c, CONV_GRAD_DATA, e, crew, dy, w, dx, work);
+    ways[way_of(c, CONV_GRAD_DATA)].run(c, CONV_GRAD_DATA, e, crew, dy, w, dx, work);
 }
 
 void KN(conv_grad_weight_f32)(const struct kn_conv *c, const struct crew *crew, const float *x,
                               const float *dy, float *dw, void *work)
 {
-    ways[way_of(c)].grad_weight(c, crew, x, dy, dw, work);
+    ways[way_of(c, CONV_GRAD_WEIGHT)].grad_weight(c, crew, x, dy, dw, work);
 }
 
 void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW])
 {
-    const int way = way_of(c);
-    if (way == WAY_GROUP) {
+    static const char *const names[] = {[WAY_LANES] = "direct",
+                                        [WAY_NHWC] = "implicit gemm",
+                                        [WAY_WINOGRAD_2] = "winograd 2x2",
+                                        [WAY_WINOGRAD_4] = "winograd 4x4"};
+    const int way = way_of(c, pass);
+    if (way == WAY_GROUP)
         snprintf(how, KN_HOW, "%d groups", c->groups);
-        return;
-    }
-    const bool lines = way == WAY_NHWC && pass != CONV_GRAD_WEIGHT && KN(conv_by_lines)(c, pass);
-    snprintf(how, KN_HOW, "%s", way == WAY_LANES ? "direct" : lines ? "lines" : "implicit gemm");
+    else if (way == WAY_NHWC && pass != CONV_GRAD_WEIGHT && KN(conv_by_lines)(c, pass))
+        snprintf(how, KN_HOW, "lines");
+    else
+        snprintf(how, KN_HOW, "%s", names[way]);
 }

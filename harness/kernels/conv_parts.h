@@ -127,7 +127,16 @@ static inline const float *conv_masked(const struct kn_conv *c, const struct cre
 CONV_PASSES(lanes)
 CONV_PASSES(nhwc)
 CONV_PASSES(group)
+CONV_PASSES(depthwise)
+CONV_PASSES(winograd2)
+CONV_PASSES(winograd4)
 #undef CONV_PASSES
+
+/* One input, one output a group, and a stride that conv_depthwise_f32.c has room for. */
+static inline bool conv_is_depthwise(const struct kn_conv *c)
+{
+    return conv_groups(c) > 1 && c->groups == c->C && c->C == c->O && c->stride <= 4;
+}
 
 /* NHWC, forward or backward to the data: conv_lines_f32.c does this problem. */
 bool KN(conv_by_lines)(const struct kn_conv *c, int pass);
