@@ -124,6 +124,10 @@ static nn_value laned(struct nn_graph *g)
     C(reshape_images,    SIGNED,   nn_mean(nn_reshape(P("x", 2, 3, 4, 5), to(5, 6, 2)), 1)) \
     C(concat,            SIGNED,   nn_concat(P("a", 4, 3, 5), P("b", 4, 6, 5), 1))            \
     C(concat_images,     SIGNED,   nn_concat(P("a", 4, 3, 5, 2), P("b", 4, 6, 5, 2), 1))      \
+    C(join,              SIGNED,   nn_join(1, P("a", 4, 3, 5), P("b", 4, 1, 5), P("c", 4, 2, 5))) \
+    C(join_lanes,        SIGNED,   inception(laned(g)))                                       \
+    C(pad,               SIGNED,   nn_pad(P("x", 4, 3, 5), 1, 2, 1))                          \
+    C(pad_channels,      SIGNED,   nn_tanh(nn_pad(laned(g), 1, 3, 2)))                        \
     C(slice,             SIGNED,   nn_slice(P("x", 4, 9, 5), 1, 2, 6))                        \
     C(slice_image,       SIGNED,   nn_slice(IMAGE, 2, 1, 5))                                  \
     C(gather,            SIGNED,   nn_gather(P("table", 9, 40), nn_slice(I("i", 6), 1, 1, 5))) \
@@ -144,6 +148,9 @@ static nn_value times_again(struct nn_graph *g, nn_value y)
     nn_row(g, "again");
     return nn_mul(y, nn_sigmoid(nn_conv2d(y, 4, .kernel = 3, .pad = 1)));
 }
+
+/* One value twice among four. */
+static nn_value inception(nn_value x) { return nn_join(1, x, nn_tanh(x), nn_sigmoid(x), x); }
 
 static nn_value squeeze_and_excite(nn_value x)
 {

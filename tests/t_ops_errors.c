@@ -17,6 +17,8 @@ enum { BATCH = 8 };
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
 
+static nn_value seven(nn_value a) { return nn_join_(1, 7, (nn_value[]){a, a, a, a, a, a, a}, AT); }
+
 static const char *const short_row[] = {"XX", "X"}, *const odd_row[] = {"X?", "XX"};
 static const float weights[64];
 
@@ -92,6 +94,18 @@ static const float weights[64];
       "concat: [N,2,3] and [N,2] differ beside axis 1") \
     M(nn_concat_(F("a", 2), F("b", 2), 2, AT), \
       "concat: [N,2] has no axis 2") \
+    M(nn_join_(1, 3, (nn_value[]){F("a", 2, 3), F("b", 4, 3), F("c", 4, 2)}, AT), \
+      "concat: [N,6,3] and [N,4,2] differ beside axis 1") \
+    M(nn_join_(1, 3, (nn_value[]){F("a", 2), F("b", 4), I("i", 4)}, AT), \
+      "concat: [N,4] must hold numbers (NN_F32)") \
+    M(seven(F("a", 2)), \
+      "concat: 7 values, wanted at most 6") \
+    M(nn_pad_(F("x", 5), 2, 1, 1, AT), \
+      "pad: [N,5] has no axis 2") \
+    M(nn_pad_(F("x", 5), 1, 0, -1, AT), \
+      "pad: 0 before and -1 behind axis 1 of [N,5]: wanted at least 0") \
+    M(nn_pad_(F("x", 5), 1, INT32_MAX, 0, AT), \
+      "pad: 2147483647 before and 0 behind axis 1 of [N,5]: too large") \
     M(nn_slice_(F("x", 5), 1, 3, 6, AT), \
       "slice: [3,6) of axis 1 is empty or outside [N,5]") \
     M(nn_slice_(F("x", 5), 1, 3, 3, AT), \
@@ -146,6 +160,7 @@ static void sticky(void)
     const nn_value label = nn_input(g, "label", NN_I32, NN_SCALAR);
     x = nn_linear(nn_relu(nn_dropout(nn_flatten(x), 0.5f)), 10);
     x = nn_concat(nn_slice(x, 1, 0, 99), nn_transpose(x), 7);
+    x = nn_join(1, label, nn_pad(x, 1, 2, 3), nn_gate(x, nn_global_avg_pool(x)));
     x = nn_softmax(nn_matmul(nn_reshape(x, NN_SHAPE(3)), x));
     ok(nn_conv2d(x, 3).id < 0 && nn_max_pool(x, 3).id < 0 && nn_affine(x).id < 0,
        "layers on a failed value fail");
@@ -201,6 +216,9 @@ static void shapes(void)
     has_shape(nn_mean(rows, 0), "[6,10]");
     has_shape(nn_mean(nn_sum(nn_flatten(rows), 1), 0), "[]");
     has_shape(nn_concat(rows, rows, -1), "[N,6,20]");
+    has_shape(nn_join(1, image, image, image), "[N,9,32,30]");
+    has_shape(nn_join(-1, rows), "[N,6,10]");
+    has_shape(nn_pad(image, 1, 2, 1), "[N,6,32,30]");
     has_shape(nn_slice(rows, 1, 2, 5), "[N,3,10]");
     has_shape(nn_gather(P("table", 99, 12), i), "[N,5,12]");
     has_shape(nn_pick(nn_flatten(rows), label), "[N]");

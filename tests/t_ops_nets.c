@@ -51,8 +51,55 @@ static void gates(void)
     end("gate of many channels", 1e-7);
 }
 
+/* ---------------------------------------------------------------- arrangement */
+
+/* Along the channels: of images in either layout, and of rows. */
+static void joins(void)
+{
+    begin();
+    const nn_value x = in_lanes(F("x", 3, 5, 4));
+    run(nn_join(1, x, F("a", 1, 5, 4), nn_relu(x), F("b", 17, 5, 4)));
+    for (size_t i = 0; i < elements; i++) {
+        const size_t n = i / 480, c = i / 20 % 24, pixel = i % 20;
+        const float own = c < 7 ? floats("x")[n * 60 + (c + 2) % 3 * 20 + pixel] : 0.0f;
+        expect(i, c < 3    ? (double)floats("x")[n * 60 + c * 20 + pixel]
+                  : c == 3 ? (double)floats("a")[n * 20 + pixel]
+                  : c < 7  ? fmax(0.0, (double)own)
+                           : (double)floats("b")[n * 340 + (c - 7) * 20 + pixel]);
+    }
+    end("join of channels", 0.0);
+    begin();
+    run(nn_join(2, F("a", 2, 3), F("b", 2, 1), F("c", 2, 2)));
+    for (size_t i = 0; i < elements; i++) {
+        const size_t row = i / 6, k = i % 6;
+        expect(i, (double)(k < 3    ? floats("a")[row * 3 + k]
+                           : k == 3 ? floats("b")[row]
+                                    : floats("c")[row * 2 + k - 4]));
+    }
+    end("join of rows", 0.0);
+}
+
+/* Option A of He et al. 2015: every other pixel, and channels of zeros on either side. */
+static void pads(void)
+{
+    begin();
+    run(nn_pad(in_lanes(F("x", 3, 5, 4)), 1, 2, 1));
+    for (size_t i = 0; i < elements; i++) {
+        const size_t n = i / 120, c = i / 20 % 6;
+        expect(i, c < 2 || c > 4 ? 0.0 : (double)floats("x")[n * 60 + (c - 2) * 20 + i % 20]);
+    }
+    end("pad of channels", 0.0);
+    begin();
+    run(nn_pad(F("x", 5), -1, 0, 3));
+    for (size_t i = 0; i < elements; i++)
+        expect(i, i % 8 < 5 ? (double)floats("x")[i / 8 * 5 + i % 8] : 0.0);
+    end("pad of rows", 0.0);
+}
+
 static void all(void)
 {
+    joins();
+    pads();
     global_means();
     gates();
 }

@@ -1,9 +1,9 @@
 /* arrange.c — numbers moved about along one axis, unchanged.
  *
  *     transpose  swaps the last two axes               dx = transpose(dy)
- *     concat     a, then b, along attr.axis            da, db = slices of dy
+ *     concat     one behind the other along attr.axis  each d = a slice of dy
  *     slice      x[from..to) along attr.axis           dx = pad(dy)
- *     pad        zeros but for [from..to), where x is  (only made by gradients)
+ *     pad        zeros but for [from..to), where x is  dx = slice(dy)
  *
  * Along an axis every tensor is [outer][n][inner] in memory, images included, so all
  * but transpose are copies of blocks. Floats or integers. */
@@ -86,7 +86,7 @@ static void run_concat(const struct step *s, const struct crew *crew)
     const int axis = s->node->attr.axis;
     const struct around y = shape_around(&s->node->shape, axis);
     size_t at = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < s->node->inputs; i++) {
         const size_t block = shape_around(&s->in_node[i]->shape, axis).n * y.inner;
         copy_blocks(crew, y.outer, block, s->in[i], block, (float *)s->out + at, y.n * y.inner);
         at += block;
@@ -95,9 +95,9 @@ static void run_concat(const struct step *s, const struct crew *crew)
 
 static void grad_concat(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
 {
-    const int axis = g->node[id].attr.axis;
+    const int axis = g->node[id].attr.axis, inputs = g->node[id].inputs;
     int at = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < inputs; i++) {
         const int in = g->node[id].in[i], n = g->node[in].shape.dim[axis];
         const struct attr attr = {.axis = axis, .from = at, .to = at + n};
         if (grad_wanted(g, id, i))
@@ -106,30 +106,53 @@ static void grad_concat(struct nn_graph *g, int id, nn_value dy, nn_value dx[NOD
     }
 }
 
+/* `whole` grows by x along `axis`; false if it does not fit on there. */
+static bool append(struct nn_shape *whole, nn_value x, int axis, const char *at)
+{
+    struct nn_graph *g = x.graph;
+    struct nn_shape shape = node_of(x)->shape;
+    char tw[64], tx[64];
+    shape_text(whole, g->batch, tw);
+    shape_text(&shape, g->batch, tx);
+    const int32_t n = shape.dim[axis];
+    shape.dim[axis] = whole->dim[axis];
+    if (!shape_equal(whole, &shape)) {
+        (void)graph_fail(g, at, "concat", "%s and %s differ beside axis %d", tw, tx, axis);
+        return false;
+    }
+    if (n > INT32_MAX - whole->dim[axis]) {
+        (void)graph_fail(g, at, "concat", "%s and %s are too large together", tw, tx);
+        return false;
+    }
+    whole->dim[axis] += n;
+    return true;
+}
+
+nn_value nn_join_(int axis, int count, const nn_value *x, const char *at)
+{
+    for (int i = 0; i < count; i++) /* all of the first one's type */
+        if (failed(x[i]) || failed(x[0]) ||
+            !operand_ok(x[i], node_of(x[0])->type, 1, NN_MAX_RANK, "concat", at))
+            return value_failed;
+    struct nn_graph *g = x[0].graph;
+    if (count > NODE_INPUTS)
+        return graph_fail(g, at, "concat", "%d values, wanted at most %d", count, NODE_INPUTS);
+    struct nn_shape shape = node_of(x[0])->shape;
+    const int i = shape_axis(&shape, axis);
+    char text[64];
+    if (i < 0)
+        return graph_fail(g, at, "concat", "%s has no axis %d", shape_text(&shape, g->batch, text),
+                          axis);
+    for (int k = 1; k < count; k++)
+        if (!append(&shape, x[k], i, at))
+            return value_failed;
+    return node_add(g, &op_concat, shape, node_of(x[0])->type, (struct attr){.axis = i}, count, x,
+                    at);
+}
+
 nn_value nn_concat_(nn_value a, nn_value b, int axis, const char *at)
 {
-    if (failed(a) || !operand_ok(a, node_of(a)->type, 1, NN_MAX_RANK, "concat", at) ||
-        !operand_ok(b, node_of(a)->type, 1, NN_MAX_RANK, "concat", at))
-        return value_failed;
-    struct nn_graph *g = a.graph;
-    const struct nn_shape *sa = &node_of(a)->shape;
-    struct nn_shape sb = node_of(b)->shape;
-    char ta[64], tb[64];
-    shape_text(sa, g->batch, ta);
-    shape_text(&sb, g->batch, tb);
-    const int i = shape_axis(sa, axis);
-    if (i < 0)
-        return graph_fail(g, at, "concat", "%s has no axis %d", ta, axis);
-    struct nn_shape shape = *sa;
-    const int32_t n = sb.dim[i];
-    sb.dim[i] = sa->dim[i];
-    if (!shape_equal(sa, &sb))
-        return graph_fail(g, at, "concat", "%s and %s differ beside axis %d", ta, tb, axis);
-    if (n > INT32_MAX - shape.dim[i])
-        return graph_fail(g, at, "concat", "%s and %s are too large together", ta, tb);
-    shape.dim[i] += n;
-    const struct attr attr = {.axis = i};
-    return node_add(g, &op_concat, shape, node_of(a)->type, attr, 2, (nn_value[]){a, b}, at);
+    return nn_join_(axis, 2, (nn_value[]){a, b}, at);
 }
 
 const struct op op_concat = {
@@ -162,6 +185,14 @@ static void run_pad(const struct step *s, const struct crew *crew)
     copy_blocks(crew, y.outer, whole - to, NULL, 0, out + to, whole);
 }
 
+static void grad_pad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
+{
+    const struct attr *k = &g->node[id].attr;
+    const struct attr attr = {.axis = k->axis, .from = k->from, .to = k->to};
+    if (grad_wanted(g, id, 0))
+        dx[0] = EMIT(g, &op_slice, g->node[id].in[0], attr, dy);
+}
+
 static void grad_slice(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
 {
     const struct attr *k = &g->node[id].attr;
@@ -189,6 +220,26 @@ nn_value nn_slice_(nn_value x, int axis, int from, int to, const char *at)
     return node_add(g, &op_slice, shape, node_of(x)->type, attr, 1, &x, at);
 }
 
+nn_value nn_pad_(nn_value x, int axis, int before, int behind, const char *at)
+{
+    if (failed(x) || !operand_ok(x, node_of(x)->type, 1, NN_MAX_RANK, "pad", at))
+        return value_failed;
+    struct nn_graph *g = x.graph;
+    struct nn_shape shape = node_of(x)->shape;
+    const int i = shape_axis(&shape, axis);
+    char text[64];
+    shape_text(&shape, g->batch, text);
+    if (i < 0)
+        return graph_fail(g, at, "pad", "%s has no axis %d", text, axis);
+    const int64_t to = (int64_t)before + shape.dim[i], all = to + behind;
+    if (before < 0 || behind < 0 || all > INT32_MAX)
+        return graph_fail(g, at, "pad", "%d before and %d behind axis %d of %s: %s", before, behind,
+                          axis, text, all > INT32_MAX ? "too large" : "wanted at least 0");
+    const struct attr attr = {.axis = i, .from = before, .to = (int)to};
+    shape.dim[i] = (int32_t)all;
+    return node_add(g, &op_pad, shape, node_of(x)->type, attr, 1, &x, at);
+}
+
 const struct op op_slice = {
     .name = "slice",
     .grad = grad_slice,
@@ -198,6 +249,7 @@ const struct op op_slice = {
 
 const struct op op_pad = {
     .name = "pad",
+    .grad = grad_pad,
     .flops = no_flops,
     .run = run_pad,
 };
