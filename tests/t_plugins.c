@@ -8,7 +8,8 @@
 #include "tap.h"
 #include "train/plugin_load.h"
 
-static const char *const plugins[] = {"filters", "mlp", "lenet5", "alexnet", "vgg", "resnet", NULL};
+static const char *const plugins[] = {"filters",   "mlp",    "lenet5",       "alexnet", "vgg",
+                                      "googlenet", "resnet", "efficientnet", NULL};
 
 static struct nn_graph *graph_of(const struct plugin *p, const struct nn_variant *v, int batch)
 {
