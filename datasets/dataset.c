@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "datasets/digits/digits.h"
 #include "datasets/known.h"
@@ -162,38 +163,90 @@ static bool open_unknown(const char *which, struct err *err)
     return false;
 }
 
-static bool open_any(const char *which, uint64_t seed, size_t items, struct dataset *d,
+/* An image may be centred in a field of up to twice its size. */
+static bool fits_field(int size, int field) { return size <= field && field <= 2 * size; }
+
+static bool fits(const struct known_set *set, const struct dataset_wish *w)
+{
+    if (w->width == 0)
+        return true;
+    if (w->channels == 0)
+        return w->width == set->channels * set->height * set->width;
+    return w->channels == set->channels && fits_field(set->height, w->height) &&
+           fits_field(set->width, w->width);
+}
+
+/* What is opened when nothing is said; NULL with *err set. */
+static const char *choose(const struct dataset_wish *w, struct err *err)
+{
+    if (fits(&idx_fashion_mnist, w)) {
+        char *here = dataset_where(idx_fashion_mnist.name);
+        free(here);
+        return here ? idx_fashion_mnist.name : digits;
+    }
+    if (fits(&cifar10_set, w))
+        return cifar10_set.name;
+    err_set(err,
+            "no set known here has images of %d channels, %d x %d: give a folder with --data DIR, "
+            "or --synthetic to time the network without data",
+            w->channels, w->height, w->width);
+    return NULL;
+}
+
+static bool open_any(const char *which, const struct dataset_wish *wish, struct dataset *d,
                      struct err *err)
 {
-    if (!which) {
-        char *here = dataset_where(idx_fashion_mnist.name);
-        which = here ? idx_fashion_mnist.name : digits;
-        free(here);
-    }
+    const bool unsaid = !which;
+    if (unsaid && !(which = choose(wish, err)))
+        return false;
     if (strcmp(which, digits) == 0) {
         d->name = digits;
         d->class_names = idx_mnist.class_names;
-        if (!digits_open(seed, items, d, err))
+        if (!digits_open(wish->seed, wish->items, d, err))
             return false;
         measure_dataset(d);
         return true;
     }
     const struct known_set *set = find_set(which);
+    if (set && unsaid)
+        return open_set(set, d, err) ||
+               err_prefix(err, "the network wants images of %d x %d x %d, %s", wish->channels,
+                          wish->height, wish->width, set->title);
     if (set)
         return open_set(set, d, err);
     return is_folder(which) ? open_folder(which, d, err) : open_unknown(which, err);
 }
 
-bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset *d,
+bool dataset_open(const char *which, const struct dataset_wish *wish, struct dataset *d,
                   struct err *err)
 {
+    static const struct dataset_wish none;
     struct dataset opened = {0};
-    if (!open_any(which, seed, items, &opened, err)) {
+    if (!open_any(which, wish ? wish : &none, &opened, err)) {
         dataset_close(&opened);
         return false;
     }
     *d = opened;
     return true;
+}
+
+void dataset_noise(const struct dataset_wish *wish, int classes, struct dataset *d)
+{
+    const bool flat = wish->channels == 0;
+    *d = (struct dataset){
+        .name = "noise",
+        .synthetic = true,
+        .noise = true,
+        .channels = flat ? 1 : wish->channels,
+        .height = flat ? 1 : wish->height,
+        .width = wish->width,
+        .classes = classes,
+        .train.items = wish->items,
+    };
+    char *what = xprintf("N(0,1) of %d x %d x %d, %d classes, seed %llu", d->channels, d->height,
+                         d->width, classes, (unsigned long long)wish->seed);
+    sha256_of(what, strlen(what), d->sha256);
+    free(what);
 }
 
 void dataset_close(struct dataset *d)

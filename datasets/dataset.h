@@ -22,14 +22,15 @@ struct images {
 struct dataset {
     const char *name; /* of dataset_names, by content; "idx" for any other folder */
     char *path;       /* folder it was read from; NULL for generators */
-    bool synthetic;
+    bool synthetic;   /* made here, not measured in the world */
+    bool noise;       /* no pixels and no labels at all: what train/feed.h draws from the seed */
     int height, width, channels, classes;
     const char *const *class_names; /* NULL, or `classes` words */
     void *own_names;                /* NULL, or what class_names and they stand in */
     struct images train, test;
     /* of the training pixels, 0 … 255, by channel; covariance of three channels only */
     double mean[DATASET_CHANNELS], deviation[DATASET_CHANNELS], covariance[3][3];
-    char sha256[65];        /* of the unpacked bytes: train pixels, labels, test pixels, labels */
+    char sha256[65]; /* of the unpacked bytes: train pixels, labels, test pixels, labels */
 };
 
 /* Bytes of one image. */
@@ -38,11 +39,22 @@ static inline size_t dataset_image_bytes(const struct dataset *d)
     return (size_t)d->height * (size_t)d->width * (size_t)d->channels;
 }
 
-/* `which`: NULL (Fashion-MNIST where installed, else drawn digits), a name of
- * dataset_names, or a folder. `seed` and `items` (0: the set's default) matter to
- * generators only. On success the caller closes with dataset_close(). */
-bool dataset_open(const char *which, uint64_t seed, size_t items, struct dataset *d,
+/* What a network would like; all 0 where nobody knows. */
+struct dataset_wish {
+    uint64_t seed;               /* of generators, and … */
+    size_t items;                /* … their number of images; 0: the set's default */
+    int channels, height, width; /* of the network's image; a flat one: 0, 0 and its length */
+};
+
+/* `which`: NULL, a name of dataset_names, or a folder. NULL takes the first set whose images fit
+ * the wish: Fashion-MNIST (where it is not installed: drawn digits), CIFAR-10. `wish` may be NULL.
+ * On success the caller closes with dataset_close(). */
+bool dataset_open(const char *which, const struct dataset_wish *wish, struct dataset *d,
                   struct err *err);
+
+/* A set of that many items without content, for timing: every step draws the same images from
+ * N(0,1) and labels from all classes. */
+void dataset_noise(const struct dataset_wish *wish, int classes, struct dataset *d);
 void dataset_close(struct dataset *d);
 
 /* All sets known by name, NULL-terminated, and one line about each; whether it is at

@@ -102,7 +102,7 @@ static void test_read(int packed, const char *how)
     struct dataset d;
     struct err err = {0};
     const char *folder = put(&s);
-    if (!ok(dataset_open(folder, 0, 0, &d, &err), "%s: opened%s", how, err.text))
+    if (!ok(dataset_open(folder, NULL, &d, &err), "%s: opened%s", how, err.text))
         return;
     is_str(d.name, "cifar", "%s: a set that nobody knows", how);
     is_str(d.path, folder, "%s: path", how);
@@ -135,7 +135,7 @@ static void test_measure(void)
 {
     struct dataset d;
     struct err err = {0};
-    if (!ok(dataset_open(put(&sound), 0, 0, &d, &err), "opened%s", err.text))
+    if (!ok(dataset_open(put(&sound), NULL, &d, &err), "opened%s", err.text))
         return;
     const size_t n = d.train.items * 1024;
     for (int a = 0; a < 3; a++)
@@ -156,7 +156,7 @@ static void test_names(void)
     s.meta = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n";
     struct dataset d;
     struct err err = {0};
-    if (!ok(dataset_open(put(&s), 0, 0, &d, &err), "names of classes%s", err.text))
+    if (!ok(dataset_open(put(&s), NULL, &d, &err), "names of classes%s", err.text))
         return;
     is_str(d.class_names[9], "j", "are those of batches.meta.txt");
     dataset_close(&d);
@@ -169,7 +169,7 @@ static void refuses(const struct six *s, const char *message, const char *what)
     snprintf(want, sizeof want, "'%s%s", folder, message);
     struct dataset d;
     struct err err = {0};
-    const bool opened = dataset_open(folder, 0, 0, &d, &err);
+    const bool opened = dataset_open(folder, NULL, &d, &err);
     if (opened)
         dataset_close(&d);
     is_str(opened ? "(opened)" : err.text, want, "%s", what);
@@ -228,7 +228,7 @@ static void test_damaged(int packed, const char *file)
         scratch_write(path + strlen(scratch) + 1, bytes, cut);
         struct dataset d;
         struct err err = {0};
-        if (dataset_open(folder, 0, 0, &d, &err)) {
+        if (dataset_open(folder, NULL, &d, &err)) {
             dataset_close(&d);
             continue;
         }
@@ -241,7 +241,7 @@ static void test_damaged(int packed, const char *file)
     scratch_write(path + strlen(scratch) + 1, bytes, n);
     struct dataset d;
     struct err err = {0};
-    const bool opened = dataset_open(folder, 0, 0, &d, &err);
+    const bool opened = dataset_open(folder, NULL, &d, &err);
     if (opened)
         dataset_close(&d);
     ok(!opened && strstr(err.text, path), "%s altered: %s", file, err.text);
@@ -253,7 +253,7 @@ static void test_by_name(void)
     setenv("BENCH_DATA", scratch_path("data"), 1);
     struct dataset d;
     struct err err = {0};
-    ok(!dataset_open("cifar10", 0, 0, &d, &err) && strstr(err.text, "CIFAR-10 is not here") &&
+    ok(!dataset_open("cifar10", NULL, &d, &err) && strstr(err.text, "CIFAR-10 is not here") &&
            strstr(err.text, scratch_path("data/cifar10")) && strstr(err.text, "https://"),
        "%s", err.text);
     mkdir(scratch_path("data"), 0700);
@@ -264,7 +264,7 @@ static void test_by_name(void)
     is_str(where ? where : "", scratch_path("data/cifar10/cifar-10-batches-bin"),
            "found in the archive's folder");
     free(where);
-    ok(!dataset_open("cifar10", 0, 0, &d, &err) &&
+    ok(!dataset_open("cifar10", NULL, &d, &err) &&
            strstr(err.text, "data_batch_1.bin' is not the file of CIFAR-10: expected sha256 cee9"),
        "%s", err.text);
 }
@@ -278,7 +278,7 @@ static void test_published(void)
     }
     struct dataset d;
     struct err err = {0};
-    if (ok(dataset_open("cifar10", 0, 0, &d, &err), "%s: %s", where, err.text)) {
+    if (ok(dataset_open("cifar10", NULL, &d, &err), "%s: %s", where, err.text)) {
         is_near(d.mean[0], 0.4914 * 255, 0.013, "mean of red as published");
         is_near(d.mean[2], 0.4465 * 255, 0.013, "mean of blue as published");
         is_str(d.class_names[3], "cat", "class 3");

@@ -121,7 +121,7 @@ static void test_folder(void)
         const char *folder = put(&f, -1);
         struct dataset d;
         struct err err = {0};
-        if (!ok(dataset_open(folder, 0, 0, &d, &err), "%s: %s", f.name[0], err.text))
+        if (!ok(dataset_open(folder, NULL, &d, &err), "%s: %s", f.name[0], err.text))
             return;
         ok(d.train.items == TRAIN && d.test.items == TEST && d.height == H && d.width == W &&
                d.channels == 1 && d.classes == 3 && !d.synthetic && !d.class_names,
@@ -159,7 +159,7 @@ static void test_colour(void)
     f.name[IDX_TEST_IMAGES] = "t10k-images-idx4-ubyte";
     struct dataset d;
     struct err err = {0};
-    if (!ok(dataset_open(put(&f, -1), 0, 0, &d, &err), "four dimensions: %s", err.text))
+    if (!ok(dataset_open(put(&f, -1), NULL, &d, &err), "four dimensions: %s", err.text))
         return;
     is_int(d.channels, 3, "channels last");
     dataset_close(&d);
@@ -173,7 +173,7 @@ static void refuses(const struct four *f, int without, const char *fmt, const ch
     snprintf(want, sizeof want, "'%s%s", folder, fmt);
     struct dataset d;
     struct err err = {0};
-    const bool opened = dataset_open(folder, 0, 0, &d, &err);
+    const bool opened = dataset_open(folder, NULL, &d, &err);
     if (opened)
         dataset_close(&d);
     is_str(opened ? "(opened)" : err.text, want, "%s", what);
@@ -220,7 +220,7 @@ static void says(const char *which, int status, const char *part)
 {
     struct dataset d;
     struct err err = {0};
-    const bool opened = dataset_open(which, 1, 0, &d, &err);
+    const bool opened = dataset_open(which, NULL, &d, &err);
     if (opened)
         dataset_close(&d);
     ok(!opened && err.status == status && strstr(err.text, part), "'%s': %s", which,
@@ -267,7 +267,7 @@ static void test_fashion(void)
     free(where);
     struct dataset d;
     struct err err = {0};
-    if (!ok(dataset_open(NULL, 0, 0, &d, &err), "the default set is Fashion-MNIST: %s", err.text))
+    if (!ok(dataset_open(NULL, NULL, &d, &err), "the default set is Fashion-MNIST: %s", err.text))
         return;
     is_str(d.name, "fashion-mnist", "name");
     is_str(d.sha256, idx_fashion_mnist.sha256, "sum");
@@ -284,7 +284,7 @@ enum { ITEMS = 3000, PIXELS = DIGITS_SIDE * DIGITS_SIDE };
 static void draw(uint64_t seed, size_t items, struct dataset *d)
 {
     struct err err = {0};
-    if (!dataset_open("digits", seed, items, d, &err)) {
+    if (!dataset_open("digits", &(struct dataset_wish){.seed = seed, .items = items}, d, &err)) {
         ok(0, "digits: %s", err.text);
         exit(done());
     }
@@ -320,7 +320,7 @@ static void test_digits(void)
     dataset_close(&other);
 
     struct err err = {0};
-    ok(!dataset_open("digits", 1, SIZE_MAX / 1024, &again, &err) &&
+    ok(!dataset_open("digits", &(struct dataset_wish){.items = SIZE_MAX / 1024}, &again, &err) &&
            strstr(err.text, "no memory for ") == err.text,
        "too many: %s", err.text);
     int copies = 0;

@@ -40,7 +40,8 @@ static const struct option options[] = {
     {"batch", 0, OPT_INT, &asked.batch, "N", "samples a step (recipe)", 1, 1e6},
     {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
     {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
-    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, mnist, digits, or a folder of IDX files", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, mnist, cifar10, digits, or a folder", 0, 0},
+    {"synthetic", 0, OPT_FLAG, &asked.synthetic, NULL, "time on noise of the right shape: no data, no accuracy", 0, 0},
     {"seed", 0, OPT_LONG, &seed, "N", "of weights, order and dropout (1)", 0, 9e15},
     {"no-fuse", 0, OPT_FLAG, &asked.no_fuse, NULL, "one kernel an op", 0, 0},
     {"no-lanes", 0, OPT_FLAG, &asked.no_lanes, NULL, "channels-last only (ARCHITECTURE.md)", 0, 0},
@@ -260,8 +261,8 @@ static int cmd_profile(int argc, char **argv)
         return EXIT_OK;
     struct hearing h = {.counters = json_array()};
     size_t picks = 0;
-    bool fine = kn_init(asked.isa, &err) && counters_known(asked.counters, &err) &&
-                find(argc, argv, &pick, &picks, &err);
+    bool fine = run_spec_check(&asked, &err) && kn_init(asked.isa, &err) &&
+                counters_known(asked.counters, &err) && find(argc, argv, &pick, &picks, &err);
     if (fine && !no_record) {
         fine = (s = store_open(global.db, STORE_WRITE, &err)) != NULL &&
                (session = store_session_begin(s, argc, argv, &err)) != NULL;

@@ -32,7 +32,8 @@ static const struct option options[] = {
     {"seeds", 0, OPT_INT, &seeds, "N", "so many runs, with seeds counting up (1)", 1, 10000},
     {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
     {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
-    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, mnist, digits, or a folder of IDX files", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "fashion-mnist, mnist, cifar10, digits, or a folder", 0, 0},
+    {"synthetic", 0, OPT_FLAG, &asked.synthetic, NULL, "time on noise of the right shape: no data, no accuracy", 0, 0},
     {"to-accuracy", 0, OPT_DOUBLE, &asked.to_accuracy, "PERCENT", "stop when the test set gives so much; else exit 7", 1, 100},
     {"time-budget", 0, OPT_DOUBLE, &asked.time_budget, "SECONDS", "stop training after so long", 0.001, 1e9},
     {"max-steps", 0, OPT_LONG, &asked.max_steps, "N", "stop after so many steps", 1, 1e15},
@@ -234,6 +235,7 @@ static int cmd_run(int argc, char **argv)
     bool fine = argc > 1 || err_status(&err, EXIT_USAGE,
                                        "run: expected a selector, such as lenet5, "
                                        "mlp:512-512 or all; `bench list` has them");
+    fine = fine && run_spec_check(&asked, &err);
     fine = fine && kn_init(asked.isa, &err); /* a name that no worker could use */
     fine = fine && counters_known(asked.counters, &err);
     fine = fine && resolve(argc, argv, &picks, &count, &err);

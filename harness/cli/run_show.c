@@ -87,20 +87,25 @@ void run_show_plan(struct run_show *s, const struct run_plan *p)
     clear(s);
     fprintf(stderr,
             "%s  %.0f parameters, %.3g MMAC a sample, batch %d, %s, %d thread%s, %.1f MB planned\n"
-            "  on %s%s: %zu training and %zu test images\n",
+            "  on %s%s",
             s->title, p->params, p->macs / 1e6, p->batch, p->isa, p->threads,
             p->threads == 1 ? "" : "s", (double)p->peak_bytes / 1e6, p->dataset,
-            p->synthetic ? " (drawn, not real data)" : "", p->train_items, p->test_items);
+            p->synthetic ? " (synthetic: drawn, not real data)" : "");
+    if (p->train_items)
+        fprintf(stderr, ": %zu training and %zu test images\n", p->train_items, p->test_items);
+    else
+        fprintf(stderr, ": timing only, no accuracy\n");
 }
 
 void run_show_progress(struct run_show *s, const struct run_progress *p)
 {
     if (s->quiet || !s->moving)
         return;
-    char eta[32], speed[32];
-    move(s, "  epoch %d/%d  step %lld  loss %.4f  accuracy %.1f %%  %s  %s left", p->epoch + 1,
-         s->epochs, p->step, p->loss, p->accuracy, rate(p->samples_per_s, speed),
-         duration(p->eta_s, eta));
+    char eta[32], speed[32], accuracy[32] = "";
+    if (isfinite(p->accuracy))
+        snprintf(accuracy, sizeof accuracy, "  accuracy %.1f %%", p->accuracy);
+    move(s, "  epoch %d/%d  step %lld  loss %.4f%s  %s  %s left", p->epoch + 1, s->epochs, p->step,
+         p->loss, accuracy, rate(p->samples_per_s, speed), duration(p->eta_s, eta));
 }
 
 void run_show_epoch(struct run_show *s, const struct run_epoch *e)

@@ -30,6 +30,11 @@ const char *graph_error(const struct nn_graph *g);  /* the first error, or NULL 
 double graph_params(const struct nn_graph *g);      /* trained scalars; masked weights do not count */
 double graph_macs(const struct nn_graph *g);        /* of one sample, forward: reference §0 */
 
+/* Of an input by name, without the batch; of rank 0 where there is none. And how many classes the
+ * scores tell apart; 0 where there are none. */
+struct nn_shape graph_input(const struct nn_graph *g, const char *name);
+int graph_classes(const struct nn_graph *g);
+
 struct program;
 
 struct program_options {

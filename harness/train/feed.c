@@ -227,6 +227,16 @@ static void fill_image(const struct feed *f, size_t place, size_t item, float *i
     }
 }
 
+/* Noise has no epochs: every batch is the first one again. */
+static void draw_image(const struct feed *f, size_t place, size_t floats, float *image,
+                       int32_t *label)
+{
+    struct rng r = rng_make(f->seed, rng_stream("noise labels"));
+    r.next = 4 * place; /* a block of Philox each */
+    *label = (int32_t)rng_below(&r, (uint32_t)f->data->classes);
+    kn->normal_f32(floats, place * floats, f->seed, rng_stream("noise images"), 0, 1, image);
+}
+
 static void fill_background(const struct feed *f, float *image)
 {
     const size_t pixels = (size_t)f->height * (size_t)f->width, C = (size_t)f->channels;
@@ -250,6 +260,10 @@ void feed_fill(const struct feed *f, const struct crew *crew, int batch, float *
     crew_share(crew, (size_t)batch, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
         const size_t place = f->next + i;
+        if (f->data->noise) {
+            draw_image(f, i, floats, image + i * floats, &label[i]);
+            continue;
+        }
         if (place >= f->images->items) {
             fill_background(f, image + i * floats);
             label[i] = -1;
@@ -343,8 +357,10 @@ bool feed_init(struct feed *f, const struct dataset *data, bool train, struct nn
     struct feed made = {.data = data, .images = train ? &data->train : &data->test, .seed = seed};
     if (!fit(&made, input, err) || !parse_augmentations(&made, augment, err))
         return false;
+    if (data->noise)
+        made.augments = 0; /* but a wrong list is told */
     set_ink(&made, ink_low, ink_high);
-    if (train)
+    if (train && !data->noise)
         made.order = xmalloc(made.images->items * sizeof *made.order);
     feed_start(&made, 0);
     *f = made;

@@ -32,7 +32,8 @@ struct feed {
  * H, W, C; without the batch. ink_low/high as in nn_recipe; both 0 standardise each channel by itself. `augment` as there: shiftN and cropN
  * (the same: 0 to N pixels any way, background behind) and flip (left to right, for half of the
  * images); NULL for evaluation. Refuses, naming both shapes, what does not fit; and unknown
- * augmentations, naming the known ones. */
+ * augmentations, naming the known ones. A set of noise is drawn from the seed: images from N(0,1),
+ * labels from all classes, neither shuffled nor augmented. */
 bool feed_init(struct feed *f, const struct dataset *data, bool train, struct nn_shape input,
                float ink_low, float ink_high, const char *augment, uint64_t seed, struct err *err);
 void feed_release(struct feed *f);

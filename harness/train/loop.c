@@ -86,6 +86,25 @@ __attribute__((format(printf, 3, 4))) static void stop(struct loop *l, int statu
     l->stop = true;
 }
 
+/* A run on noise has nothing to learn: it ends when its time is known, the sooner the quicker
+ * the step. */
+static const struct enough {
+    long long steps;
+    double seconds;
+} noise_enough[] = {{40, 3}, {20, 20}, {3, 40}};
+
+static bool timed_enough(const struct loop *l, int64_t now)
+{
+    const struct run_spec *s = l->spec;
+    if (!l->t.data.noise || s->max_steps > 0 || s->time_budget > 0 || s->epochs > 0)
+        return false;
+    bool enough = false;
+    for (size_t i = 0; i < sizeof noise_enough / sizeof *noise_enough; i++)
+        enough = enough || (l->t.steps >= noise_enough[i].steps &&
+                            seconds(now - l->began) >= noise_enough[i].seconds);
+    return enough;
+}
+
 /* Behind each step and each batch of an evaluation. */
 static void look_around(struct loop *l, int64_t now)
 {
@@ -93,6 +112,8 @@ static void look_around(struct loop *l, int64_t now)
         stop(l, RUN_INTERRUPTED, "interrupted");
     else if (l->spec->time_budget > 0 && seconds(now - l->began) >= l->spec->time_budget)
         stop(l, RUN_OK, "time budget of %g s", l->spec->time_budget);
+    else if (timed_enough(l, now))
+        stop(l, RUN_OK, "%lld steps of synthetic data are enough", l->t.steps);
     if (now - l->told >= progress_ns)
         tell_progress(l, now);
     gauges_tick(&l->gauges, now);
@@ -127,9 +148,9 @@ static void start_profile(struct loop *l)
 /* From the first step that cannot be warm-up any more, however long it takes to settle. */
 static void start_gauges(struct loop *l)
 {
-    const long long all = l->spec->max_steps > 0 && l->spec->max_steps < l->t.steps_all
-                              ? l->spec->max_steps
-                              : l->t.steps_all;
+    long long all = l->t.data.noise ? noise_enough[0].steps : l->t.steps_all;
+    if (l->spec->max_steps > 0 && l->spec->max_steps < all)
+        all = l->spec->max_steps;
     if (l->watched >= 0 || l->t.steps < (long long)steady_most((size_t)all))
         return;
     l->watched = l->t.steps;
@@ -176,7 +197,7 @@ static void train_epoch(struct loop *l, struct sums *sums)
         l->room = most * 2;
         l->ns = xrealloc(l->ns, l->room * sizeof *l->ns);
     }
-    while (sums->metrics < RUN_METRICS &&
+    while (!l->t.data.noise && sums->metrics < RUN_METRICS &&
            program_tensor(l->t.program, TENSOR_METRIC, sums->metrics))
         sums->metrics++;
     feed_start(&l->t.feed, l->epoch);
@@ -243,8 +264,9 @@ static void run_epoch(struct loop *l)
         .epoch = l->epoch + 1,
         .train_s = seconds(clock_ns() - before),
         .rate = (double)l->t.optimizer.sgd.rate,
+        .test_loss = NAN,
     };
-    if (l->end.status != RUN_OK || !evaluate(l, &e))
+    if (l->end.status != RUN_OK || (!l->t.data.noise && !evaluate(l, &e)))
         return;
     const size_t n = (size_t)(l->t.steps - first), warm = steady_warmup(l->ns, (size_t)l->t.steps);
     e.step = l->t.steps;
@@ -296,7 +318,7 @@ static void train(struct loop *l, void (*say)(const char *what))
     if (say)
         say("training");
     l->began = l->told = clock_ns();
-    if (l->t.recipe.epochs == 0) { /* what the initial parameters are worth */
+    if (l->t.recipe.epochs == 0 && !l->t.data.noise) { /* what the initial parameters are worth */
         struct run_epoch e = {.rate = NAN, .train_loss = NAN};
         if (evaluate(l, &e) && l->sink->epoch)
             l->sink->epoch(l->sink->arg, &e);

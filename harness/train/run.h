@@ -39,13 +39,17 @@ struct run_spec {
     const char *trace;       /* NULL, or the file for a Chrome trace of its last steps */
     bool explain;            /* program_explain() comes with run_profile */
     bool no_fuse, no_lanes;
-    bool dry_run; /* build, plan, report run_plan, end */
+    bool dry_run;   /* build, plan, report run_plan, end */
+    bool synthetic; /* time on noise instead of data: no evaluation, no metrics */
 };
 
 /* How the initializer of a run_spec begins that leaves all that to the recipe. */
 #define RUN_AS_THE_RECIPE_SAYS                                                                  \
     .epochs = -1, .batch = -1, .threads = -1, .rate = -1, .to_accuracy = -1, .time_budget = -1, \
     .max_steps = -1
+
+/* Refuses (EXIT_USAGE) wishes that contradict each other. */
+bool run_spec_check(const struct run_spec *spec, struct err *err);
 
 struct run_metric {
     char name[RUN_NAME];

@@ -74,14 +74,20 @@ struct opening {
     struct err *err;
 };
 
+/* Steps of an epoch of noise: more than anybody times. */
+enum { NOISE_STEPS = 100000 };
+
 static bool open_plugin(const struct opening *o)
 {
     struct trainer *t = o->t;
+    struct run_spec spec = *o->spec;
+    if (spec.synthetic && spec.epochs < 0)
+        spec.epochs = 1;
     if (!plugin_open(o->spec->plugin_path, &t->plugin, o->err))
         return false;
     t->variant = plugin_variant(&t->plugin, o->spec->variant, o->err);
     return t->variant &&
-           recipe_resolve(plugin_recipe(&t->plugin, t->variant), o->spec, &t->recipe, o->err);
+           recipe_resolve(plugin_recipe(&t->plugin, t->variant), &spec, &t->recipe, o->err);
 }
 
 static bool open_graph(const struct opening *o)
@@ -99,7 +105,20 @@ static bool open_data(const struct opening *o)
     if (strcmp(t->plugin.facts.dataset, "images") != 0)
         return err_status(o->err, EXIT_PLUGIN, "%s: dataset: found '%.60s', expected 'images'",
                           o->spec->plugin_path, t->plugin.facts.dataset);
-    return dataset_open(o->spec->data, 0, o->items, &t->data, o->err);
+    const struct nn_shape image = graph_input(t->graph, "image");
+    const bool flat = image.dim[1] == 0;
+    struct dataset_wish wish = {
+        .items = o->items,
+        .channels = flat ? 0 : image.dim[0],
+        .height = flat ? 0 : image.dim[1],
+        .width = flat ? image.dim[0] : image.dim[2],
+    };
+    if (!o->spec->synthetic)
+        return dataset_open(o->spec->data, &wish, &t->data, o->err);
+    wish.seed = (uint64_t)o->spec->seed;
+    wish.items = (size_t)t->recipe.batch * NOISE_STEPS;
+    dataset_noise(&wish, graph_classes(t->graph), &t->data);
+    return true;
 }
 
 static bool open_programs(const struct opening *o)
@@ -121,7 +140,8 @@ static bool open_programs(const struct opening *o)
         !find_inputs(t->test, &t->test_feed, &t->test_inputs, o->err) ||
         !check_classes(t->program, &t->data, o->err))
         return false;
-    program_set_hooks(t->program, &(struct program_hooks){feed_train, update, t});
+    const bool noise = t->data.noise; /* drawn once: drawing would be timed with every step */
+    program_set_hooks(t->program, &(struct program_hooks){noise ? NULL : feed_train, update, t});
     program_set_hooks(t->test, &(struct program_hooks){feed_test, NULL, t});
     size_t count;
     program_weights(t->program, &count);
@@ -143,6 +163,8 @@ static bool open_feeds(const struct opening *o)
         !feed_init(&t->test_feed, &t->data, false, shape, r->ink_low, r->ink_high, NULL, seed,
                    o->err))
         return false;
+    if (t->data.noise)
+        feed_fill(&t->feed, CREW_ALONE, r->batch, t->inputs.image, t->inputs.label);
     if (t->data.train.items < (size_t)r->batch)
         return err_status(o->err, EXIT_USAGE, "batch %d is larger than the training set, %zu items",
                           r->batch, t->data.train.items);
@@ -175,6 +197,8 @@ static bool plan_config(struct trainer *t, const struct run_spec *spec, struct e
         json_object_set_new(j, "to_accuracy", json_real(spec->to_accuracy));
     if (spec->time_budget > 0)
         json_object_set_new(j, "time_budget", json_real(spec->time_budget));
+    if (spec->synthetic)
+        json_object_set_new(j, "synthetic", json_true());
     if (spec->init)
         json_object_set_new(j, "init", json_string(spec->init));
     const size_t n = json_dumpb(j, t->plan.config, sizeof t->plan.config - 1,
@@ -209,14 +233,14 @@ static bool make_plan(const struct opening *o)
     COPY(p->published_source, published->source);
     p->published_metric = published->metric != 0 ? published->metric : (double)NAN;
     p->synthetic = t->data.synthetic;
-    p->train_items = t->data.train.items;
+    p->train_items = t->data.noise ? 0 : t->data.train.items;
     p->test_items = t->data.test.items;
     p->batch = t->recipe.batch;
     p->epochs = t->recipe.epochs;
     p->seed = o->spec->seed;
     p->params = graph_params(t->graph);
     p->macs = graph_macs(t->graph);
-    p->steps_per_epoch = (long long)(p->train_items / (size_t)p->batch);
+    p->steps_per_epoch = (long long)(t->data.train.items / (size_t)p->batch);
     t->steps_all = p->steps_per_epoch * p->epochs;
     int steps;
     const struct program_step *step = program_steps(t->program, &steps);
