@@ -70,6 +70,10 @@ static nn_value laned(struct nn_graph *g)
     C(relu,              SIGNED,   nn_relu(P("x", 5, 70)))                                    \
     C(gelu,              SIGNED,   nn_gelu(P("x", 5, 70)))                                    \
     C(gelu_tanh,         SIGNED,   nn_gelu_tanh(P("x", 5, 70)))                               \
+    C(silu,              SIGNED,   nn_silu(P("x", 5, 70)))                                    \
+    C(silu_lanes,        SIGNED,   nn_silu(laned(g)))                                         \
+    C(drop_path,         SIGNED,   nn_drop_path(P("x", 40, 7), 0.4f))                         \
+    C(drop_path_lanes,   SIGNED,   nn_drop_path(laned(g), 0.4f))                              \
     C(step,              SIGNED,   times_step(P("x", 5, 70)))                   \
     C(softmax,           SIGNED,   nn_softmax(P("x", 6, 37)))                                 \
     C(softmax_deep,      SIGNED,   nn_softmax(P("x", 3, 4, 9)))                               \

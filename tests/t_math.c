@@ -1,6 +1,6 @@
-/* t_math — e^x, log, tanh, sigmoid and gelu on every instruction set here, against double
+/* t_math — e^x, log, tanh, sigmoid, gelu and silu on every instruction set here, against double
  * at floats spread evenly over all bit patterns (denormals, infinities and NaN among
- * them) and over [-20, 20], within the bounds that vec_math.h and gelu_f32.c state;
+ * them) and over [-20, 20], within the bounds that vec_math.h, gelu_f32.c and silu_f32.c state;
  * then at every length around a vector, in place, and not one float beyond. */
 #include "perf/reference.h"
 #include "tests/kernel_test.h"
@@ -125,6 +125,23 @@ static void test_gelu_tanh_grad_f32(void)
         &(struct curve){slope_of_gelu_tanh, ref_gelu_tanh_slope, ref_bound_gelu_tanh_slope});
     float x[1] = {1}, dy[1] = {NAN};
     kn->gelu_tanh_grad_f32(1, x, dy, dy);
+    expect_true(isnan(dy[0]), "NaN stays");
+}
+
+static void test_silu_f32(void)
+{
+    check_curve(&(struct curve){kn->silu_f32, ref_silu, ref_bound_silu});
+}
+
+static void slope_of_silu(size_t n, const float *x, float *y)
+{
+    kn->silu_grad_f32(n, x, ones(n), y);
+}
+static void test_silu_grad_f32(void)
+{
+    check_curve(&(struct curve){slope_of_silu, ref_silu_slope, ref_bound_silu_slope});
+    float x[1] = {1}, dy[1] = {NAN};
+    kn->silu_grad_f32(1, x, dy, dy);
     expect_true(isnan(dy[0]), "NaN stays");
 }
 

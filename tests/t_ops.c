@@ -14,6 +14,7 @@ static double d_gelu_tanh(double x)
 {
     return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
+static double d_silu(double x) { return x / (1.0 + exp(-x)); }
 static double d_squash(double x) { return 1.7159 * tanh(2.0 / 3.0 * x); }
 static double d_itself(double x) { return x; }
 
@@ -29,6 +30,7 @@ static nn_value f_relu(nn_value x) { return nn_relu(x); }
 static nn_value f_step(nn_value x) { return nn_step(x); }
 static nn_value f_gelu(nn_value x) { return nn_gelu(x); }
 static nn_value f_gelu_tanh(nn_value x) { return nn_gelu_tanh(x); }
+static nn_value f_silu(nn_value x) { return nn_silu(x); }
 static nn_value f_stop(nn_value x) { return nn_stop_grad(x); }
 static nn_value f_squash(nn_value x)
 {
@@ -53,6 +55,7 @@ static const struct function {
     {"step", f_step, d_step, -9, 9},
     {"gelu", f_gelu, d_gelu, -9, 9},
     {"gelu_tanh", f_gelu_tanh, d_gelu_tanh, -9, 9},
+    {"silu", f_silu, d_silu, -9, 9},
     {"stop_grad", f_stop, d_itself, -9, 9},
     {"1.7159 tanh(2x/3)", f_squash, d_squash, -9, 9},
 };

@@ -38,6 +38,8 @@ static const float weights[64];
       "dropout: p is 1, wanted 0 <= p < 1") \
     M(nn_dropout_(F("x", 3), NAN, AT), \
       "dropout: p is nan, wanted 0 <= p < 1") \
+    M(nn_drop_path_(F("x", 3), -0.1f, AT), \
+      "drop_path: p is -0.1, wanted 0 <= p < 1") \
     M(nn_sum_(F("x", 3), 2, AT), \
       "sum: [N,3] has no axis 2") \
     M(nn_mean_(F("x", 3), -3, AT), \

@@ -96,8 +96,52 @@ static void pads(void)
     end("pad of rows", 0.0);
 }
 
+/* ------------------------------------------------------------ stochastic depth */
+
+/* Whole samples are kept and divided by 0.75, or gone; about a quarter of 16 x 32 draws. */
+static void drop_paths(void)
+{
+    enum { STEPS = 32, SAMPLE = 60 };
+    int gone = 0;
+    begin();
+    low = 1.0f;
+    high = 2.0f;
+    run(nn_drop_path(in_lanes(F("x", 3, 5, 4)), 0.25f));
+    for (int step = 0; step < STEPS; step++) {
+        expected = 0;
+        for (size_t i = 0; i < elements; i++) {
+            const bool dropped = y[i - i % SAMPLE] == 0.0f;
+            gone += dropped && i % SAMPLE == 0;
+            expect(i, dropped ? 0.0 : (double)floats("x")[i] / 0.75);
+        }
+        program_run(p);
+        program_read(p, program_find(p, TENSOR_PARAM, "result.y"), y);
+    }
+    is_near((double)gone / (N * STEPS), 0.25, 4 * sqrt(0.25 * 0.75 / (N * STEPS)),
+            "drop_path: %s: drops a quarter", way->name);
+    end("drop_path keeps samples or drops them", 1e-6);
+}
+
+static void drop_path_off(void)
+{
+    const struct program_options evaluation = {.threads = 1};
+    g = graph_new(N);
+    const nn_value x = F("x", 50);
+    nn_metric("difference", nn_mean(nn_mean(nn_abs(nn_sub(nn_drop_path(x, 0.5f), x)), 1), 0));
+    p = program_new(g, &evaluation, NULL);
+    tolds = 0;
+    low = 1.0f;
+    fill(program_tensor(p, TENSOR_INPUT, 0));
+    program_run(p);
+    is_near((double)program_metric(p, 0), 0.0, 0.0, "drop_path: off in evaluation");
+    free(told[0].values);
+    program_free(p);
+    graph_free(g);
+}
+
 static void all(void)
 {
+    drop_paths();
     joins();
     pads();
     global_means();
@@ -108,5 +152,6 @@ int main(void)
 {
     kn_init(NULL, NULL);
     in_all_ways(all);
+    drop_path_off();
     return done();
 }

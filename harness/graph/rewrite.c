@@ -67,12 +67,17 @@ void graph_renumber_results(struct nn_graph *g, const int *to)
     each_result(g, map_one, (void *)to); /* map_one() only reads it */
 }
 
-/* dropout is the identity outside of training. */
+static bool is_dropout(const struct node *n)
+{
+    return n->op == &op_dropout || n->op == &op_drop_path;
+}
+
+/* They are the identity outside of training. */
 void graph_drop_dropout(struct nn_graph *g)
 {
     int *to = xmalloc((size_t)g->nodes * sizeof *to);
     for (int i = 0; i < g->nodes; i++)
-        to[i] = g->node[i].op == &op_dropout ? to[g->node[i].in[0]] : i;
+        to[i] = is_dropout(&g->node[i]) ? to[g->node[i].in[0]] : i;
     graph_redirect(g, to);
     free(to);
 }

@@ -65,6 +65,8 @@ CURVE(gelu_f32,           (n, a, j->x[1]),          ref_gelu(a),              re
 CURVE(gelu_grad_f32,      (n, a, j->x[1], j->x[2]), b * ref_gelu_slope(a),    2 * fabs(b) * ref_bound_gelu_slope(a, want))
 CURVE(gelu_tanh_f32,      (n, a, j->x[1]),          ref_gelu_tanh(a),         ref_bound_gelu_tanh(a, want))
 CURVE(gelu_tanh_grad_f32, (n, a, j->x[1], j->x[2]), b * ref_gelu_tanh_slope(a), 2 * fabs(b) * ref_bound_gelu_tanh_slope(a, want))
+CURVE(silu_f32,           (n, a, j->x[1]),          ref_silu(a),              ref_bound_silu(a, want))
+CURVE(silu_grad_f32,      (n, a, j->x[1], j->x[2]), b * ref_silu_slope(a),    2 * fabs(b) * ref_bound_silu_slope(a, want))
 CURVE(axpy_f32,           (n, -0.75f, a, j->x[1]),  ref_round(b - 0.75 * a),  exact)
 /* clang-format on */
 #undef CURVE
@@ -537,6 +539,8 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
     ID(gelu_grad_f32)       = THREE(gelu_grad_f32, "rr"),
     ID(gelu_tanh_f32)       = TWO(gelu_tanh_f32, "r"),
     ID(gelu_tanh_grad_f32)  = THREE(gelu_tanh_grad_f32, "rr"),
+    ID(silu_f32)            = TWO(silu_f32, "r"),
+    ID(silu_grad_f32)       = THREE(silu_grad_f32, "rr"),
 
     ID(add_channel_f32)     = CALL(CHANNEL_DIMS, "rrw",  0, floats_add_channel, 0, run_add_channel_f32,    0, want_add_channel, 0, 0),
     ID(affine_channel_f32)  = CALL(CHANNEL_DIMS, "rrrw", 0, floats_affine,      0, run_affine_channel_f32, 0, want_affine,      0, 0),

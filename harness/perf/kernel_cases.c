@@ -130,6 +130,8 @@ const struct kernel_case kernel_cases[] = {
     N_(gelu_grad_f32, HIDDEN, "no network yet")              BIG(gelu_grad_f32)
     N_(gelu_tanh_f32, HIDDEN, "no network yet")              BIG(gelu_tanh_f32)
     N_(gelu_tanh_grad_f32, HIDDEN, "no network yet")         BIG(gelu_tanh_grad_f32)
+    N_(silu_f32, 16 * 96 * 28 * 28, "efficientnet expansion")      BIG(silu_f32)
+    N_(silu_grad_f32, 16 * 96 * 28 * 28, "efficientnet expansion") BIG(silu_grad_f32)
 
     /* reductions, softmax: rows n */
     CASE(sum_f32,         "", "lenet5:original output", 128, 10)

@@ -55,7 +55,17 @@ static inline double ref_gelu_tanh_slope(double x)
     return s + x * e / (1 + e) / (1 + e) * 2 * sqrt(2 / ref_pi()) * (1 + 3 * 0.044715 * x * x);
 }
 
-/* Their bounds, of vec_math.h and gelu_f32.c. */
+static inline double ref_silu(double x) { return x < -800 ? 0 : x / (1 + exp(-x)); }
+
+static inline double ref_silu_slope(double x)
+{
+    if (fabs(x) > 700)
+        return x > 0;
+    const double s = ref_sigmoid(x);
+    return s * (1 + x / (1 + exp(x)));
+}
+
+/* Their bounds, of vec_math.h, gelu_f32.c and silu_f32.c. */
 static inline double ref_bound_exp(double x, double want) { return (void)x, 1.5 * ref_ulp(want); }
 static inline double ref_bound_tanh(double x, double want)
 {
@@ -78,6 +88,15 @@ static inline double ref_bound_gelu_tanh(double x, double want)
     return (void)x, 0x1p-22 * fmax(1, isinf(want) ? 1 : fabs(want));
 }
 static inline double ref_bound_gelu_tanh_slope(double x, double want)
+{
+    return (void)x, (void)want, 0x1p-21;
+}
+
+static inline double ref_bound_silu(double x, double want)
+{
+    return x < -87 ? 0x1p-119 : 4 * ref_ulp(want);
+}
+static inline double ref_bound_silu_slope(double x, double want)
 {
     return (void)x, (void)want, 0x1p-21;
 }

@@ -16,7 +16,8 @@
     F(sigmoid,      Y,                  4,  3)                       \
     F(relu,         Y,                  1,  1)                       \
     F(gelu,         X,                  5, 11)                       \
-    F(gelu_tanh,    X,                  9, 18)
+    F(gelu_tanh,    X,                  9, 18)                       \
+    F(silu,         X,                  4,  9)
 /* clang-format on */
 
 enum saved { X, Y };
