@@ -139,6 +139,7 @@ static nn_value laned(struct nn_graph *g)
     C(sq_dist,           SIGNED,   nn_sq_dist(P("x", 12, 33), P("c", 5, 33)))                 \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
+    C(cross_entropy_smooth, SIGNED, nn_smooth_cross_entropy(P("x", BATCH, 7), I("label", 0), 0.2f)) \
     C(cross_entropy_part, SIGNED,  nn_mul(nn_cross_entropy(P("x", BATCH, 7), I("label", 0)),  \
                                           nn_sum(P("k", 1), 0)))
 /* clang-format on */

@@ -124,6 +124,10 @@ static const float weights[64];
       "cross_entropy: [N] must hold integers (NN_I32)") \
     M(nn_cross_entropy_(F("x", 10), I("label", 3), AT), \
       "cross_entropy: [N,10] has no label for each row in [N,3]") \
+    M(nn_smooth_cross_entropy_(F("x", 10), I("label", 3), 0.1f, AT), \
+      "smooth_cross_entropy: [N,10] has no label for each row in [N,3]") \
+    M(nn_smooth_cross_entropy_(F("x", 10), I("label", 0), 1.0f, AT), \
+      "smooth_cross_entropy: s is 1, wanted 0 <= s < 1") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")
 /* clang-format on */

@@ -139,8 +139,59 @@ static void drop_path_off(void)
     graph_free(g);
 }
 
+/* ------------------------------------------------------------ label smoothing */
+
+/* Against the distribution written out: the mean of -sum_k t[k] log softmax(x)[k]. */
+static double smooth_loss(float s, size_t K)
+{
+    double loss = 0.0, rows = 0.0;
+    for (size_t n = 0; n < N; n++) {
+        const float *x = floats("x") + n * K;
+        const int32_t label = integers("label")[n];
+        double sum = 0.0;
+        for (size_t k = 0; k < K; k++)
+            sum += exp((double)x[k]);
+        for (size_t k = 0; k < K && label >= 0; k++)
+            loss -= ((1.0 - (double)s) * (k == (size_t)label) + (double)s / (double)K) *
+                    ((double)x[k] - log(sum));
+        rows += label >= 0;
+    }
+    return rows > 0.0 ? loss / rows : 0.0;
+}
+
+static void smoothing(int32_t from, int32_t to, float s)
+{
+    begin();
+    low = -9.0f;
+    high = 9.0f;
+    lowest = from;
+    highest = to;
+    run(nn_smooth_cross_entropy(F("x", 7), I("label", 0), s));
+    expect(0, smooth_loss(s, 7));
+    end(to < 0 ? "smooth_cross_entropy without labels" : "smooth_cross_entropy", 1e-6);
+}
+
+/* s = 0 is nn_cross_entropy() to the bit. */
+static void not_smoothed(void)
+{
+    float loss[2];
+    for (int k = 0; k < 2; k++) {
+        begin();
+        const nn_value x = F("x", 7), label = I("label", 0);
+        run(k ? nn_smooth_cross_entropy(x, label, 0.0f) : nn_cross_entropy(x, label));
+        loss[k] = y[0];
+        expect(0, smooth_loss(0.0f, 7));
+        end("cross_entropy", 1e-6);
+    }
+    ok(loss[0] == loss[1], "s = 0: %s: the bits of nn_cross_entropy()", way->name);
+}
+
 static void all(void)
 {
+    smoothing(0, 6, 0.1f);
+    smoothing(-2, 6, 0.3f);
+    smoothing(-3, -1, 0.1f);
+    not_smoothed();
     drop_paths();
     joins();
     pads();

@@ -1,9 +1,11 @@
 /* classify.c — what a classifier minimises, and what it is judged by.
  *
- *     cross_entropy       y = mean over rows of log sum_k e^x[n,k] - x[n,label[n]]
- *     cross_entropy_grad  dx[n,k] = dy (softmax(x[n])[k] - [k = label[n]]) / rows
+ *     cross_entropy       y = mean over rows of log sum_k e^x[n,k] - sum_k t[n,k] x[n,k]
+ *     cross_entropy_grad  dx[n,k] = dy (softmax(x[n])[k] - t[n,k]) / rows
  *     accuracy            y = 100 mean over rows of [argmax_k x[n,k] = label[n]]
  *
+ * t[n,k] = (1 - s) [k = label[n]] + s / K, s = attr.a: label smoothing, Szegedy, Vanhoucke,
+ * Ioffe, Shlens, Wojna: Rethinking the Inception Architecture. CVPR 2016; s = 0 without it.
  * [...,K] scores and [...] labels -> scalar. Only rows with label >= 0 count: the
  * others add nothing, have gradient 0, and without any row at all y is 0. A label of K or
  * more is the dataset's mistake: it gives NaN, which ends the run with this op's name.
@@ -44,6 +46,25 @@ static size_t work_rows(const struct step *s, int threads)
 
 /* ----------------------------------------------------------- cross_entropy */
 
+/* What smoothing adds to a row's loss: s (x[label] - mean x). */
+static float smoothed(float s, size_t K, const float *x, size_t label)
+{
+    if (s == 0.0f)
+        return 0.0f;
+    kn_flops += 3.0;
+    return s * (x[label] - kn->sum_f32(K, x) / (float)K);
+}
+
+/* And to its gradient: s ([k = label] - 1 / K). */
+static void smooth_grad(float s, float scale, size_t K, size_t label, float *dx)
+{
+    if (s == 0.0f)
+        return;
+    kn->offset_f32(K, -scale * s / (float)K, dx, dx);
+    dx[label] += scale * s;
+    kn_flops += 1.0;
+}
+
 static void run(const struct step *s, const struct crew *crew)
 {
     const size_t K = shape_last(&s->in_node[0]->shape), rows = shape_rows(&s->in_node[0]->shape);
@@ -51,12 +72,15 @@ static void run(const struct step *s, const struct crew *crew)
     const float *x = s->in[0];
     const int32_t *label = s->in[1];
     float *loss = s->work;
-    for (size_t i = r.from; i < r.to; i++)
+    for (size_t i = r.from; i < r.to; i++) {
+        const size_t right = (size_t)label[i];
         if (label[i] < 0)
             loss[i] = 0.0f;
         else
-            loss[i] =
-                (size_t)label[i] < K ? kn->cross_entropy_f32(K, x + i * K, (size_t)label[i]) : NAN;
+            loss[i] = right < K ? kn->cross_entropy_f32(K, x + i * K, right) +
+                                      smoothed(s->node->attr.a, K, x + i * K, right)
+                                : NAN;
+    }
     mean_of_rows(s, crew, rows, 1.0);
 }
 
@@ -69,44 +93,67 @@ static void run_grad(const struct step *s, const struct crew *crew)
     const size_t n = labelled(label, rows);
     const float scale = n ? *dy / (float)n : 0.0f;
     float *dx = s->out;
-    for (size_t i = r.from; i < r.to; i++)
-        if (label[i] < 0)
+    for (size_t i = r.from; i < r.to; i++) {
+        const size_t right = (size_t)label[i];
+        if (label[i] < 0) {
             memset(dx + i * K, 0, K * sizeof *dx);
-        else if ((size_t)label[i] < K)
-            kn->cross_entropy_grad_f32(K, x + i * K, (size_t)label[i], scale, dx + i * K);
-        else
+        } else if (right < K) {
+            kn->cross_entropy_grad_f32(K, x + i * K, right, scale, dx + i * K);
+            smooth_grad(s->node->attr.a, scale, K, right, dx + i * K);
+        } else {
             kn->fill_f32(K, NAN, dx + i * K);
+        }
+    }
 }
 
 static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
 {
     const nn_value x = in_of(g, id, 0), label = in_of(g, id, 1);
+    const struct attr attr = {.a = g->node[id].attr.a};
     if (grad_wanted(g, id, 0))
-        dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, NO_ATTR, x, label, dy);
+        dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, attr, x, label, dy);
 }
 
 /* The sum over the rows, the factor and the quotient. */
 static double mean_flops(const struct nn_shape *x) { return (double)shape_rows(x) + 1.0; }
 
-/* A row: maximum, difference, exponential, sum; the logarithm and two differences. */
+/* A row: maximum, difference, exponential, sum; the logarithm and two differences. Smoothed:
+ * another sum, the mean, two more. */
 static double flops(const struct nn_graph *g, const struct node *n)
 {
     const struct nn_shape *x = &input_of(g, n, 0)->shape;
-    return 4.0 * (double)shape_elements(x) + 2.0 * (double)shape_rows(x) + mean_flops(x);
+    const double more = n->attr.a != 0.0f;
+    return (4.0 + more) * (double)shape_elements(x) + (2.0 + 2.0 * more) * (double)shape_rows(x) +
+           mean_flops(x);
 }
 
-/* The softmax, scaled; and 1 less at the label. */
+/* The softmax, scaled; and 1 less at the label. Smoothed: both once more. */
 static double flops_grad(const struct nn_graph *g, const struct node *n)
 {
-    return (void)g, 5.0 * (double)shape_elements(&n->shape) + (double)shape_rows(&n->shape);
+    const double more = n->attr.a != 0.0f;
+    (void)g;
+    return (5.0 + more) * (double)shape_elements(&n->shape) +
+           (1.0 + more) * (double)shape_rows(&n->shape);
+}
+
+static nn_value apply(nn_value logits, nn_value label, float s, const char *op, const char *at)
+{
+    if (!rows_with_labels_ok(logits, label, op, at))
+        return value_failed;
+    if (!(s >= 0.0f && s < 1.0f))
+        return graph_fail(logits.graph, at, op, "s is %g, wanted 0 <= s < 1", (double)s);
+    return node_add(logits.graph, &op_cross_entropy, NN_SCALAR, NN_F32, (struct attr){.a = s}, 2,
+                    (nn_value[]){logits, label}, at);
 }
 
 nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at)
 {
-    if (!rows_with_labels_ok(logits, label, "cross_entropy", at))
-        return value_failed;
-    return node_add(logits.graph, &op_cross_entropy, NN_SCALAR, NN_F32, NO_ATTR, 2,
-                    (nn_value[]){logits, label}, at);
+    return apply(logits, label, 0.0f, "cross_entropy", at);
+}
+
+nn_value nn_smooth_cross_entropy_(nn_value logits, nn_value label, float s, const char *at)
+{
+    return apply(logits, label, s, "smooth_cross_entropy", at);
 }
 
 const struct op op_cross_entropy = {
