@@ -13,10 +13,17 @@
 
 enum { DATASET_CHANNELS = 64 }; /* the most */
 
+/* One of a set whose pictures differ in size. */
+struct picture {
+    uint64_t at; /* its pixels are [height][width][channels] at pixels + at */
+    uint16_t height, width, label, zero;
+};
+
 struct images {
     size_t items;
-    uint8_t *pixels; /* [items][height][width][channels] */
-    uint8_t *labels; /* [items], each below classes */
+    uint8_t *pixels;               /* [items][height][width][channels] */
+    uint8_t *labels;               /* [items], each below classes */
+    const struct picture *picture; /* NULL; or [items], and labels is NULL */
 };
 
 struct dataset {
@@ -24,14 +31,25 @@ struct dataset {
     char *path;       /* folder it was read from; NULL for generators */
     bool synthetic;   /* made here, not measured in the world */
     bool noise;       /* no pixels and no labels at all: what train/feed.h draws from the seed */
-    int height, width, channels, classes;
+    /* of each image; of pictures: of the image that is made of each, and the shorter side of a
+     * picture that would just do */
+    int height, width, channels, classes, side;
     const char *const *class_names; /* NULL, or `classes` words */
+    char *own_name;                 /* NULL, or what name points to */
     void *own_names;                /* NULL, or what class_names and they stand in */
+    void *map;                      /* NULL, or the mapped file that pixels and pictures are in */
+    size_t map_bytes;
     struct images train, test;
     /* of the training pixels, 0 … 255, by channel; covariance of three channels only */
     double mean[DATASET_CHANNELS], deviation[DATASET_CHANNELS], covariance[3][3];
     char sha256[65]; /* of the unpacked bytes: train pixels, labels, test pixels, labels */
 };
+
+/* The class of an image. */
+static inline int dataset_label(const struct images *i, size_t item)
+{
+    return i->picture ? i->picture[item].label : i->labels[item];
+}
 
 /* Bytes of one image. */
 static inline size_t dataset_image_bytes(const struct dataset *d)

@@ -8,12 +8,14 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 #include "train/feed.h"
+#include "train/resize.h"
 
 enum { ITEMS = 53, MAX_FIELD = 16384 };
 
 static struct images random_images(size_t items, size_t pixels, uint64_t seed)
 {
-    struct images made = {items, mem_large(items * pixels), xmalloc(items)};
+    struct images made = {
+        .items = items, .pixels = mem_large(items * pixels), .labels = xmalloc(items)};
     struct rng r = rng_make(seed, 1);
     for (size_t i = 0; i < items * pixels; i++)
         made.pixels[i] = (uint8_t)rng_below(&r, 256);
@@ -340,6 +342,206 @@ static void test_channels(void)
     dataset_close(&d);
 }
 
+/* ------------------------------------------------- resizing, light and holes */
+
+static double clamped(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+
+/* Linear between the four nearest centres, in double. */
+static double plain_resize(const uint8_t *p, int width, int C, const struct part *part, double y,
+                           double x, int c)
+{
+    y = clamped(y, 0, part->height - 1);
+    x = clamped(x, 0, part->width - 1);
+    const int v = (int)y, u = (int)x;
+    double sum = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            const double w = (i ? y - v : 1 - (y - v)) * (j ? x - u : 1 - (x - u));
+            if (w > 0)
+                sum += w * p[((part->top + v + i) * width + part->left + u + j) * C + c];
+        }
+    return sum;
+}
+
+static double worst_resize(const struct dataset *d, const struct part *part, int H, int W)
+{
+    static struct resize r;
+    static uint8_t row[RESIZE_OUT * 3];
+    const int C = d->channels;
+    double most = 0;
+    resize_begin(&r, d->train.pixels, d->width, C, part, H, W);
+    for (int i = 0; i < H; i++) {
+        resize_row(&r, i, row);
+        for (int j = 0; j < W * C; j++) {
+            const double y = (i + 0.5) * part->height / H - 0.5;
+            const double x = (j / C + 0.5) * part->width / W - 0.5;
+            const double want = plain_resize(d->train.pixels, d->width, C, part, y, x, j % C);
+            most = fmax(most, fabs(want - row[j]));
+        }
+    }
+    return most;
+}
+
+static void test_resize(void)
+{
+    struct dataset d = random_set(1, 40, 31, 3), grey = random_set(1, 19, 24, 1);
+    const struct part all = {0, 0, 40, 31}, some = {7, 3, 21, 28}, one = {39, 30, 1, 1};
+    is_near(worst_resize(&d, &all, 40, 31), 0, 1e-12, "the same size: the same bytes");
+    ok(worst_resize(&d, &some, 16, 16) < 2.5, "smaller, off by rounding and weights of 1/256");
+    ok(worst_resize(&d, &some, 64, 77) < 2.5, "larger");
+    ok(worst_resize(&d, &one, 5, 5) < 0.5, "one pixel, the last");
+    ok(worst_resize(&grey, &(struct part){1, 2, 17, 22}, 28, 28) < 2.5, "grey");
+    dataset_close(&d);
+    dataset_close(&grey);
+}
+
+static void test_resized_crop(void)
+{
+    enum { DRAWS = 4000 };
+    const int H = 300, W = 400;
+    struct dataset d = random_set(1, 2, 2, 3);
+    struct augment a;
+    struct err err = {0};
+    ok(augment_init(&a, "resizedcrop,flip", &d, &err) && a.resizes, "resizedcrop");
+    double mean = 0;
+    int out = 0, shape = 0, size = 0;
+    for (size_t i = 0; i < DRAWS; i++) {
+        struct placement p = {.resized = true};
+        augment_place(&a, 7, 0, i, H, W, &p);
+        const struct part *part = &p.part;
+        out += part->top < 0 || part->left < 0 || part->top + part->height > H ||
+               part->left + part->width > W;
+        const double area = (double)part->height * part->width / (H * W);
+        const double aspect = (double)part->width / part->height;
+        size += area < 0.078 || area > 1.0;
+        shape += aspect < 0.74 || aspect > 1.35;
+        mean += area / DRAWS;
+    }
+    ok(!out && !size && !shape, "inside, 8 to 100 %% of the area, 3:4 to 4:3 (%d, %d, %d are not)",
+       out, size, shape);
+    ok(mean > 0.41 && mean < 0.45, "0.54 of the area, less for what is too tall for it: %.3f",
+       mean);
+    dataset_close(&d);
+}
+
+static void test_colour(void)
+{
+    struct dataset d = random_set(ITEMS, 6, 6, 3);
+    const double c[3][3] = {{3968, 3564, 3297}, {3564, 3855, 3759}, {3297, 3759, 4450}};
+    memcpy(d.covariance, c, sizeof c);
+    struct feed lit = begin(&d, true, NN_SHAPE(3, 6, 6), "colour", 7);
+    struct feed plain = begin(&d, true, NN_SHAPE(3, 6, 6), NULL, 7);
+    double worst_axes = 0;
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) {
+            double sum = 0;
+            for (int k = 0; k < 3; k++)
+                sum += (double)lit.augment.axes[k][a] * (double)lit.augment.axes[k][b];
+            worst_axes = fmax(worst_axes, fabs(sum - c[a][b]));
+        }
+    ok(worst_axes < 0.01, "the axes make up the covariance (off by %g)", worst_axes);
+    feed_fill(&lit, CREW_ALONE, ITEMS, other, other_label);
+    feed_fill(&plain, CREW_ALONE, ITEMS, image, label);
+    double uneven = 0, square = 0;
+    const double scale = 1.275 / 255;
+    for (size_t i = 0; i < ITEMS; i++)
+        for (size_t p = 0; p < 108; p++) {
+            const double by = (double)other[i * 108 + p] - (double)image[i * 108 + p];
+            const double first = (double)other[i * 108 + p % 3] - (double)image[i * 108 + p % 3];
+            uneven = fmax(uneven, fabs(by - first));
+            square += by * by / scale / scale / (ITEMS * 108);
+        }
+    ok(uneven < 1e-6, "the same light on every pixel of an image");
+    is_near(sqrt(square), 0.1 * sqrt((c[0][0] + c[1][1] + c[2][2]) / 3), 1.5,
+            "a tenth of the deviation of the colours");
+    feed_release(&lit);
+    feed_release(&plain);
+    dataset_close(&d);
+}
+
+static void test_cutout(void)
+{
+    struct dataset d = random_set(ITEMS, 16, 16, 1);
+    memset(d.train.pixels, 200, ITEMS * 256);
+    struct feed f = begin(&d, true, NN_SHAPE(1, 16, 16), "cutout5", 7);
+    feed_fill(&f, CREW_ALONE, ITEMS, image, label);
+    int cut = 0, whole = 0;
+    for (size_t i = 0; i < ITEMS; i++) {
+        int n = 0;
+        for (size_t p = 0; p < 256; p++)
+            n += fabs((double)image[i * 256 + p] - (-0.1 + 100 * 1.275 / 255)) < 1e-6;
+        cut += n > 0 && n <= 25;
+        whole += n == 25;
+    }
+    is_int(cut, ITEMS, "cutout5: up to 25 pixels of the mean");
+    ok(whole > ITEMS / 4 && whole < ITEMS, "25 where the square is not at the border: %d", whole);
+    feed_release(&f);
+    dataset_close(&d);
+}
+
+/* Pictures of their own sizes, in the middle as they are when as large as the set wants. */
+static void test_pictures(void)
+{
+    enum { SIDE = 8, FIELD = 7, ALL = 3 };
+    static const struct picture pictures[ALL] = {
+        {0, 8, 12, 300, 0}, {288, 20, 8, 1, 0}, {768, 4, 4, 2, 0}};
+    struct dataset d = random_set(1, 30, 30, 3);
+    free(d.train.labels);
+    d.train.labels = NULL;
+    d.train.items = ALL;
+    d.train.picture = pictures;
+    d.height = d.width = FIELD;
+    d.side = SIDE;
+    struct feed f = begin(&d, true, NN_SHAPE(3, FIELD, FIELD), NULL, 7);
+    feed_fill(&f, CREW_ALONE, ALL, image, label);
+    int wrong = 0;
+    for (size_t i = 0; i < ALL; i++) {
+        const struct picture *p = &pictures[f.order[i]];
+        wrong += label[i] != p->label;
+        const int top = (p->height - FIELD) / 2, left = (p->width - FIELD) / 2;
+        for (int y = 0; p->height > SIDE - 1 && y < FIELD; y++)
+            for (int x = 0; x < FIELD * 3; x++) {
+                const uint8_t byte =
+                    d.train.pixels[p->at + (size_t)((top + y) * p->width * 3 + left * 3 + x)];
+                const double want = -0.1 + byte * 1.275 / 255;
+                wrong += fabs(image[i * 147 + (size_t)(y * 21 + x)] - want) > 1e-6;
+            }
+    }
+    is_int(wrong, 0, "labels beyond a byte, and the middle of pictures as it is");
+    feed_release(&f);
+    d.train.picture = NULL;
+    dataset_close(&d);
+}
+
+static void test_noise(void)
+{
+    enum { FLOATS = 12 * 12 * 3, N = 40 };
+    struct dataset d;
+    dataset_noise(
+        &(struct dataset_wish){.seed = 3, .items = 1000, .channels = 3, .height = 12, .width = 12},
+        5, &d);
+    struct feed f = begin(&d, true, NN_SHAPE(3, 12, 12), "crop4,flip", 7);
+    feed_fill(&f, CREW_ALONE, N, image, label);
+    feed_next(&f, N);
+    crew_run(2, fill, &(struct job){&f, other, other_label});
+    ok(differing(image, other, N * FLOATS) == 0 &&
+           memcmp(label, other_label, N * sizeof *label) == 0,
+       "noise: every batch is the first, on two threads too");
+    double sum = 0, square = 0;
+    int seen[5] = {0}, classes = 0;
+    for (size_t i = 0; i < N * FLOATS; i++) {
+        sum += image[i];
+        square += (double)image[i] * (double)image[i];
+    }
+    for (int i = 0; i < N; i++)
+        classes += label[i] >= 0 && label[i] < 5 && !seen[label[i]]++;
+    is_near(sum / (N * FLOATS), 0, 0.04, "mean");
+    is_near(square / (N * FLOATS), 1, 0.05, "variance");
+    is_int(classes, 5, "labels of all classes");
+    feed_release(&f);
+    dataset_close(&d);
+}
+
 static void refuses(const struct dataset *d, struct nn_shape input, const char *augment,
                     const char *message)
 {
@@ -355,11 +557,13 @@ static void refuses(const struct dataset *d, struct nn_shape input, const char *
 static void test_refused(void)
 {
     struct dataset d = random_set(ITEMS, 28, 28, 1);
-    const char *known = "; there are shiftN, cropN (N from 1 to 64) and flip";
+    const char *known =
+        "; there are shiftN, cropN, cutoutN (N from 1 to 64), flip, resizedcrop and "
+        "colour";
     const char *const wrong[] = {"blur",  "shift",        "shift0",  "shift65",
                                  "flip2", "shift2,,flip", "shift2 ", "crop2x"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        char message[128];
+        char message[192];
         snprintf(message, sizeof message, "unknown augmentation '%s'%s",
                  strstr(wrong[i], ",,") ? "" : wrong[i], known);
         refuses(&d, NN_SHAPE(1, 32, 32), wrong[i], message);
@@ -372,6 +576,11 @@ static void test_refused(void)
             "the network's image is [1,27,32], but random has images of [1,28,28]");
     refuses(&d, NN_SHAPE(1024), NULL,
             "the network's image is [1024], but random has images of [1,28,28]");
+    refuses(&d, NN_SHAPE(1, 32, 57), NULL,
+            "the network's image is [1,32,57], but random has images of [1,28,28]");
+    refuses(&d, NN_SHAPE(1, 32, 32), "flip,colour",
+            "augmentation 'colour': expected three channels, random has 1");
+    d.width = 9000;
     refuses(&d, NN_SHAPE(1, 32, 9000), NULL,
             "images of 9000 x 1 are too wide: a row may have 8192 bytes");
     dataset_close(&d);
@@ -423,6 +632,12 @@ int main(void)
     test_threads();
     test_values();
     test_channels();
+    test_resize();
+    test_resized_crop();
+    test_colour();
+    test_cutout();
+    test_pictures();
+    test_noise();
     test_refused();
     tell_speed();
     return done();

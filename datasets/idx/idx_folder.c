@@ -161,7 +161,8 @@ static bool labels_fit(const struct loading *l, int classes, struct err *err)
 
 static struct images images_of(struct idx *pixels, struct idx *labels)
 {
-    const struct images images = {pixels->dim[0], pixels->bytes, labels->bytes};
+    const struct images images = {
+        .items = pixels->dim[0], .pixels = pixels->bytes, .labels = labels->bytes};
     pixels->bytes = labels->bytes = NULL; /* taken */
     return images;
 }

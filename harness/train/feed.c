@@ -1,16 +1,15 @@
 /* feed.c — see feed.h.
  *
- * Shifts, crops and flips only move pixels, so a chain of them is one map for each
- * axis: out(x) = in(sign x + from) inside a window, background outside. An image is
- * laid out as bytes in bands small enough for the first cache, then made floats in
- * one go; the background is the value of pixel 0, so a byte of 0 stands for it.
+ * What chance does to an image is a placement (augment.h): a map for each axis, and
+ * for pictures the part that is resized to the field. An image is laid out as bytes
+ * in bands small enough for the first cache, then made floats in one go; the
+ * background is the value of pixel 0, so a byte of 0 stands for it.
  *
- * Random numbers are counted, not drawn in order: word k of an image depends on
- * seed, epoch and its place in the epoch, so any thread may lay out any image.
  * Prefetching the next image of the shuffled order gains nothing that can be
  * measured: the images lie in huge pages, and one is a dozen lines in a row. */
 #include "train/feed.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,113 +17,54 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "train/resize.h"
 
 enum { BAND_BYTES = 8192 };
 
-/* One axis of the network's field: where its position x comes from in the image. */
-struct axis {
-    int low, high;  /* the window: outside it lies background */
-    int sign, from; /* in(sign x + from) */
-    int size;       /* of the field */
+/* ------------------------------------------------------------------ placing */
+
+/* Where an image comes from. */
+struct source {
+    const uint8_t *pixels;
+    int height, width;
 };
 
-/* ------------------------------------------------------------ augmentations */
-
-static void move(struct axis *a, int by)
+static struct source source_of(const struct feed *f, size_t item)
 {
-    a->low += by;
-    a->high += by;
-    a->from -= a->sign * by;
-    a->low = a->low < 0 ? 0 : a->low;
-    a->high = a->high > a->size ? a->size : a->high;
+    const struct images *i = f->images;
+    if (!i->picture)
+        return (struct source){i->pixels + item * dataset_image_bytes(f->data), f->data->height,
+                               f->data->width};
+    const struct picture *p = &i->picture[item];
+    return (struct source){i->pixels + p->at, p->height, p->width};
 }
 
-static void mirror(struct axis *a)
+/* The middle of a picture: the field's size where the picture's shorter side is the set's `side`,
+ * more or less of it where it is larger or smaller. */
+static struct part middle_of(const struct feed *f, const struct source *s)
 {
-    const int low = a->low;
-    a->low = a->size - a->high;
-    a->high = a->size - low;
-    a->from += a->sign * (a->size - 1);
-    a->sign = -a->sign;
-}
-
-/* Uniform on -n … n from sixteen random bits. */
-static int within(uint32_t bits, int n)
-{
-    return (int)((bits & 0xffff) * (2 * (uint32_t)n + 1) >> 16) - n;
-}
-
-static void shift(struct axis *y, struct axis *x, int amount, uint32_t word)
-{
-    move(y, within(word >> 16, amount));
-    move(x, within(word, amount));
-}
-
-static void flip(struct axis *y, struct axis *x, int amount, uint32_t word)
-{
-    (void)y;
-    (void)amount;
-    if (word & 1)
-        mirror(x);
-}
-
-/* Padding by n and cutting the old size out anywhere is the same as a shift; papers
- * use both words. */
-static const struct augmentation {
-    const char *name;
-    bool counted; /* a number of pixels follows the name */
-    void (*apply)(struct axis *y, struct axis *x, int amount, uint32_t word);
-} augmentations[] = {{"shift", true, shift}, {"crop", true, shift}, {"flip", false, flip}};
-
-enum { AUGMENTATIONS = sizeof augmentations / sizeof augmentations[0], MAX_PIXELS = 64 };
-
-static bool add_augmentation(struct feed *f, const char *word, size_t length, struct err *err)
-{
-    if (f->augments == FEED_AUGMENTS)
-        return err_set(err, "more than %d augmentations", FEED_AUGMENTS);
-    for (int i = 0; i < AUGMENTATIONS; i++) {
-        const size_t n = strlen(augmentations[i].name);
-        if (length < n || memcmp(word, augmentations[i].name, n) != 0)
-            continue;
-        char digits[8] = "";
-        long long amount = 0;
-        if (length - n < sizeof digits)
-            memcpy(digits, word + n, length - n);
-        if (augmentations[i].counted ? !text_to_int(digits, 1, MAX_PIXELS, &amount) : length > n)
-            break;
-        f->augment[f->augments].kind = i;
-        f->augment[f->augments++].amount = (int)amount;
-        return true;
-    }
-    return err_set(err,
-                   "unknown augmentation '%.*s'; there are shiftN, cropN (N from 1 to %d) and flip",
-                   (int)length, word, MAX_PIXELS);
-}
-
-static bool parse_augmentations(struct feed *f, const char *list, struct err *err)
-{
-    while (list && *list) {
-        const size_t n = strcspn(list, ",");
-        if (!add_augmentation(f, list, n, err))
-            return false;
-        list += n + (list[n] == ',');
-    }
-    return true;
+    const int least = s->height < s->width ? s->height : s->width;
+    double scale = (double)least / f->data->side;
+    scale = fmin(scale, fmin((double)s->height / f->height, (double)s->width / f->width));
+    const int h = (int)lround(scale * f->height), w = (int)lround(scale * f->width);
+    return (struct part){(s->height - h) / 2, (s->width - w) / 2, h > 0 ? h : 1, w > 0 ? w : 1};
 }
 
 /* The maps of the image at place `place` of this epoch. */
-static void place_image(const struct feed *f, size_t place, struct axis *y, struct axis *x)
+static void place_image(const struct feed *f, size_t place, const struct source *s,
+                        struct placement *p)
 {
-    const int top = (f->height - f->data->height) / 2, left = (f->width - f->data->width) / 2;
-    *y = (struct axis){top, top + f->data->height, 1, -top, f->height};
-    *x = (struct axis){left, left + f->data->width, 1, -left, f->width};
-    if (f->augments == 0)
-        return;
-    const uint64_t stream = rng_stream("augment") + (uint64_t)f->epoch;
-    struct rng r = rng_make(f->seed, stream);
-    r.next = place * FEED_AUGMENTS;
-    for (int i = 0; i < f->augments; i++)
-        augmentations[f->augment[i].kind].apply(y, x, f->augment[i].amount, rng_u32(&r));
+    *p = (struct placement){.resized = f->augment.resizes || f->images->picture};
+    if (p->resized) {
+        p->part = f->images->picture ? middle_of(f, s) : (struct part){0, 0, s->height, s->width};
+        p->y = (struct axis){0, f->height, 1, 0, f->height};
+        p->x = (struct axis){0, f->width, 1, 0, f->width};
+    } else {
+        const int top = (f->height - s->height) / 2, left = (f->width - s->width) / 2;
+        p->y = (struct axis){top, top + s->height, 1, -top, f->height};
+        p->x = (struct axis){left, left + s->width, 1, -left, f->width};
+    }
+    augment_place(&f->augment, f->seed, f->epoch, place, s->height, s->width, p);
 }
 
 /* ------------------------------------------------------------------ one image */
@@ -174,16 +114,35 @@ static void copy_row(const struct axis *x, int channels, const uint8_t *row, uin
             copy_bytes(out + i * C, row + ((size_t)last + n - 1 - i) * C, C);
 }
 
-/* Rows [from, to) of the field as bytes. */
-static void lay_out(const struct feed *f, const struct axis *y, const struct axis *x,
-                    const uint8_t *pixels, int from, int to, uint8_t *band)
+/* Bytes of the mean colour where the field's row `row` meets the hole. */
+static void cut_hole(const struct feed *f, const struct part *hole, int row, uint8_t *out)
 {
+    const int left = hole->left > 0 ? hole->left : 0, right = hole->left + hole->width;
+    if (row < hole->top || row >= hole->top + hole->height)
+        return;
+    for (int x = left; x < (right < f->width ? right : f->width); x++)
+        for (int c = 0; c < f->channels; c++)
+            out[x * f->channels + c] = (uint8_t)lround(f->data->mean[c]);
+}
+
+/* Rows [from, to) of the field as bytes. `resize` is NULL where pixels are taken as they are. */
+static void lay_out(const struct feed *f, const struct placement *p, const struct source *s,
+                    const struct resize *resize, int from, int to, uint8_t *band)
+{
+    const struct axis *const y = &p->y;
     const size_t out = (size_t)f->width * (size_t)f->channels;
-    const size_t in = (size_t)f->data->width * (size_t)f->channels;
+    const size_t in = (size_t)s->width * (size_t)f->channels;
+    uint8_t resized[BAND_BYTES];
     memset(band, 0, (size_t)(to - from) * out);
-    for (int i = from > y->low ? from : y->low; i < (to < y->high ? to : y->high); i++)
-        copy_row(x, f->channels, pixels + (size_t)(y->sign * i + y->from) * in,
+    for (int i = from > y->low ? from : y->low; i < (to < y->high ? to : y->high); i++) {
+        const int row = y->sign * i + y->from;
+        if (resize)
+            resize_row(resize, row, resized);
+        copy_row(&p->x, f->channels, resize ? resized : s->pixels + (size_t)row * in,
                  band + (size_t)(i - from) * out);
+    }
+    for (int i = from; p->hole.height > 0 && i < to; i++)
+        cut_hole(f, &p->hole, i, band + (size_t)(i - from) * out);
 }
 
 static bool covers(const struct axis *a, int size)
@@ -192,38 +151,54 @@ static bool covers(const struct axis *a, int size)
 }
 
 /* In pieces that stay in the first cache: where channels differ they are met twice. */
-static void to_floats(const struct feed *f, size_t pixels, const uint8_t *bytes, float *values)
+static void to_floats(const struct feed *f, const float *offset, bool alike, size_t pixels,
+                      const uint8_t *bytes, float *values)
 {
     const size_t C = (size_t)f->channels, most = BAND_BYTES / C;
-    if (f->alike) {
-        kn->u8_to_f32(pixels * C, f->scale[0], f->offset[0], bytes, values);
+    if (alike) {
+        kn->u8_to_f32(pixels * C, f->scale[0], offset[0], bytes, values);
         return;
     }
     for (size_t from = 0; from < pixels; from += most) {
         const size_t n = pixels - from < most ? pixels - from : most;
         float *const to = values + from * C;
         kn->u8_to_f32(n * C, 1, 0, bytes + from * C, to);
-        kn->affine_channel_f32(n, C, 1, to, f->scale, f->offset, to);
+        kn->affine_channel_f32(n, C, 1, to, f->scale, offset, to);
     }
+}
+
+/* Light is added to the pixels, so to what scale makes of them. */
+static void light_up(const struct feed *f, const struct placement *p, float offset[3])
+{
+    for (int c = 0; c < 3; c++)
+        offset[c] = f->offset[c] + f->scale[c] * p->light[c];
 }
 
 static void fill_image(const struct feed *f, size_t place, size_t item, float *image)
 {
     const size_t row = (size_t)f->width * (size_t)f->channels;
-    const size_t bytes = dataset_image_bytes(f->data);
-    const uint8_t *pixels = f->images->pixels + item * bytes;
-    struct axis y, x;
-    place_image(f, place, &y, &x);
-    if (covers(&y, f->data->height) && covers(&x, f->data->width)) {
-        to_floats(f, bytes / (size_t)f->channels, pixels, image);
+    const struct source s = source_of(f, item);
+    struct placement p;
+    struct resize resize;
+    float lit[3];
+    place_image(f, place, &s, &p);
+    if (p.lit)
+        light_up(f, &p, lit);
+    const float *const offset = p.lit ? lit : f->offset;
+    const bool alike = f->alike && !p.lit;
+    if (!p.resized && p.hole.height == 0 && covers(&p.y, s.height) && covers(&p.x, s.width)) {
+        to_floats(f, offset, alike, (size_t)s.height * (size_t)s.width, s.pixels, image);
         return;
     }
+    if (p.resized)
+        resize_begin(&resize, s.pixels, s.width, f->channels, &p.part, f->height, f->width);
     uint8_t band[BAND_BYTES];
     const int rows = (int)(BAND_BYTES / row);
     for (int from = 0; from < f->height; from += rows) {
         const int to = from + rows < f->height ? from + rows : f->height;
-        lay_out(f, &y, &x, pixels, from, to, band);
-        to_floats(f, (size_t)(to - from) * (size_t)f->width, band, image + (size_t)from * row);
+        lay_out(f, &p, &s, p.resized ? &resize : NULL, from, to, band);
+        to_floats(f, offset, alike, (size_t)(to - from) * (size_t)f->width, band,
+                  image + (size_t)from * row);
     }
 }
 
@@ -271,7 +246,7 @@ void feed_fill(const struct feed *f, const struct crew *crew, int batch, float *
         }
         const size_t item = item_at(f, place);
         fill_image(f, place, item, image + i * floats);
-        label[i] = f->images->labels[item];
+        label[i] = dataset_label(f->images, item);
     }
 }
 
@@ -311,6 +286,9 @@ static void print_shape(struct nn_shape s, struct text *t)
     text_add(t, "]");
 }
 
+/* An image is centred in a field that is at most twice as large. */
+static bool holds(int field, int size) { return field >= size && field <= 2 * size; }
+
 /* Takes the field's size from the network's input: [C,H,W] no smaller than the images, or
  * all their pixels in a row. */
 static bool fit(struct feed *f, struct nn_shape input, struct err *err)
@@ -318,15 +296,12 @@ static bool fit(struct feed *f, struct nn_shape input, struct err *err)
     const struct dataset *d = f->data;
     const int rank = rank_of(input);
     const bool flat = rank == 1 && input.dim[0] == d->channels * d->height * d->width;
-    if (flat || (rank == 3 && input.dim[0] == d->channels && input.dim[1] >= d->height &&
-                 input.dim[2] >= d->width)) {
+    if (flat || (rank == 3 && input.dim[0] == d->channels && holds(input.dim[1], d->height) &&
+                 holds(input.dim[2], d->width))) {
         f->channels = d->channels;
         f->height = flat ? d->height : input.dim[1];
         f->width = flat ? d->width : input.dim[2];
-        if (f->width * f->channels <= BAND_BYTES)
-            return true;
-        return err_set(err, "images of %d x %d are too wide: a row may have %d bytes", f->width,
-                       f->channels, (int)BAND_BYTES);
+        return true;
     }
     struct text wanted = {0};
     print_shape(input, &wanted);
@@ -334,6 +309,19 @@ static bool fit(struct feed *f, struct nn_shape input, struct err *err)
             d->name, d->channels, d->height, d->width);
     text_release(&wanted);
     return false;
+}
+
+/* What the buffers of one image hold. Readers keep pictures below RESIZE_IN. */
+static bool fits_band(const struct feed *f, struct err *err)
+{
+    const bool resized = f->augment.resizes || f->images->picture;
+    if (f->width * f->channels > BAND_BYTES)
+        return err_set(err, "images of %d x %d are too wide: a row may have %d bytes", f->width,
+                       f->channels, (int)BAND_BYTES);
+    if (resized && (f->width > RESIZE_OUT || f->data->width * f->channels > RESIZE_IN))
+        return err_set(err, "images of %d x %d are too wide to be resized: the limit is %d",
+                       f->width, f->channels, (int)RESIZE_OUT);
+    return true;
 }
 
 /* Pixel 0 becomes low and 255 high; both 0: mean 0, deviation 1 over each channel of the training
@@ -355,10 +343,15 @@ bool feed_init(struct feed *f, const struct dataset *data, bool train, struct nn
                float ink_low, float ink_high, const char *augment, uint64_t seed, struct err *err)
 {
     struct feed made = {.data = data, .images = train ? &data->train : &data->test, .seed = seed};
-    if (!fit(&made, input, err) || !parse_augmentations(&made, augment, err))
+    if (!augment_init(&made.augment, augment, data, err))
         return false;
-    if (data->noise)
-        made.augments = 0; /* but a wrong list is told */
+    if (!data->noise && (!fit(&made, input, err) || !fits_band(&made, err)))
+        return false;
+    if (data->noise) {
+        made.channels = data->channels;
+        made.height = data->height;
+        made.width = data->width;
+    }
     set_ink(&made, ink_low, ink_high);
     if (train && !data->noise)
         made.order = xmalloc(made.images->items * sizeof *made.order);
