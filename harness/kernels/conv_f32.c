@@ -18,9 +18,9 @@ struct way {
         KN(conv_##name##_work), KN(conv_##name), KN(conv_##name##_grad_work), \
             KN(conv_##name##_grad_weight)                                     \
     }
-enum { WAY_LANES, WAY_NHWC, WAY_GROUP, WAY_WINOGRAD_2, WAY_WINOGRAD_4 };
-static const struct way ways[] = {WAY(lanes), WAY(nhwc), WAY(group), WAY(winograd2),
-                                  WAY(winograd4)};
+enum { WAY_LANES, WAY_NHWC, WAY_GROUP, WAY_DEPTHWISE, WAY_WINOGRAD_2, WAY_WINOGRAD_4 };
+static const struct way ways[] = {WAY(lanes),     WAY(nhwc),      WAY(group),
+                                  WAY(depthwise), WAY(winograd2), WAY(winograd4)};
 
 static bool winograd_applies(const struct kn_conv *c)
 {
@@ -39,7 +39,7 @@ static int way_of(const struct kn_conv *c, int pass)
     if (c->lanes)
         return WAY_LANES;
     if (conv_groups(c) > 1)
-        return WAY_GROUP;
+        return conv_is_depthwise(c) ? WAY_DEPTHWISE : WAY_GROUP;
     const int algo = c->algo || !winograd_applies(c) ? c->algo : fastest(c, pass);
     if (algo < CONV_WINOGRAD_2 || !winograd_applies(c))
         return WAY_NHWC;
@@ -75,6 +75,7 @@ void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW])
 {
     static const char *const names[] = {[WAY_LANES] = "direct",
                                         [WAY_NHWC] = "implicit gemm",
+                                        [WAY_DEPTHWISE] = "depthwise",
                                         [WAY_WINOGRAD_2] = "winograd 2x2",
                                         [WAY_WINOGRAD_4] = "winograd 4x4"};
     const int way = way_of(c, pass);

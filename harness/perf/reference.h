@@ -207,8 +207,7 @@ static inline size_t ref_weight(const struct kn_conv *p, int o, int u, int v, in
 
 static inline bool ref_wired(const struct kn_conv *p, int o, int c)
 {
-    const bool same_group = o / (p->O / conv_groups(p)) == c / ref_inputs(p);
-    return same_group && (!p->mask || p->mask[o * p->C + c]);
+    return !p->mask || p->mask[o * p->C + c];
 }
 
 /* y[n,o,i,j] */
@@ -216,8 +215,9 @@ static inline struct ref_sum ref_conv_y(const struct kn_conv *p, int n, int i, i
                                         const float *x, const float *w)
 {
     struct ref_sum s = {0};
-    for (int q = 0; q < p->KH * p->KW * p->C; q++) {
-        const int c = q % p->C, v = q / p->C % p->KW, u = q / p->C / p->KW;
+    const int inputs = ref_inputs(p), first = o / (p->O / conv_groups(p)) * inputs;
+    for (int q = 0; q < p->KH * p->KW * inputs; q++) {
+        const int c = first + q % inputs, v = q / inputs % p->KW, u = q / inputs / p->KW;
         const int h = i * p->stride + u - p->pad, k = j * p->stride + v - p->pad;
         if (h >= 0 && h < p->H && k >= 0 && k < p->W && ref_wired(p, o, c))
             ref_add(&s, x[ref_place(p, n, h, k, c, p->H, p->W, p->C)],
@@ -231,8 +231,9 @@ static inline struct ref_sum ref_conv_dx(const struct kn_conv *p, int n, int h, 
                                          const float *dy, const float *w)
 {
     struct ref_sum s = {0};
-    for (int q = 0; q < p->KH * p->KW * p->O; q++) {
-        const int o = q % p->O, v = q / p->O % p->KW, u = q / p->O / p->KW;
+    const int outputs = p->O / conv_groups(p), first = c / ref_inputs(p) * outputs;
+    for (int q = 0; q < p->KH * p->KW * outputs; q++) {
+        const int o = first + q % outputs, v = q / outputs % p->KW, u = q / outputs / p->KW;
         const int a = h + p->pad - u, b = k + p->pad - v, i = a / p->stride, j = b / p->stride;
         const bool seen = a >= 0 && b >= 0 && a % p->stride == 0 && b % p->stride == 0;
         if (seen && i < p->OH && j < p->OW && ref_wired(p, o, c))
