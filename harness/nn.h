@@ -191,7 +191,8 @@ struct nn_batch_norm_opts {
 #define nn_accuracy(scores, label) nn_accuracy_((scores), (label), NN_HERE)
 /* clang-format on */
 
-/* [N,C,H,W] -> [N,C,H',W'], H' as in nn_conv2d(). */
+/* [N,C,H,W] -> [N,C,H',W'], H' as in nn_conv2d(). nn_avg_pool() divides by kernel^2, as if
+ * what is outside of the image were zeros: padding, and what hangs over with `ceil`. */
 struct nn_pool_opts {
     int32_t kernel, stride, pad; /* stride 0 means kernel */
     bool ceil; /* H' rounds up: a last window that begins inside the image or its left padding may hang over */

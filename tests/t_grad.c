@@ -110,6 +110,9 @@ static nn_value laned(struct nn_graph *g)
     C(max_pool_overlap,  SPREAD,   nn_max_pool(IMAGE, 3, .stride = 2, .pad = 1))              \
     C(max_pool_lanes,    SPREAD,   nn_max_pool(in_lanes(g), 3, .stride = 1))                  \
     C(max_pool_2_lanes,  SPREAD,   nn_max_pool(in_lanes(g), 2))                               \
+    C(max_pool_ceil,     SPREAD,   nn_max_pool(IMAGE, 3, .stride = 2, .ceil = true))          \
+    C(max_pool_2_ceil,   SPREAD,   nn_max_pool(in_lanes(g), 2, .ceil = true))                 \
+    C(avg_pool_ceil,     SIGNED,   nn_avg_pool(IMAGE, 2, .ceil = true))                       \
     C(avg_pool,          SIGNED,   nn_avg_pool(IMAGE, 3, .stride = 2, .pad = 1))              \
     C(sum_pool,          SIGNED,   nn_sum_pool(IMAGE, 2))                                     \
     C(sum_pool_lanes,    SIGNED,   nn_sum_pool(laned(g), 2))                                  \
@@ -119,6 +122,9 @@ static nn_value laned(struct nn_graph *g)
     C(global_avg_lanes,  SIGNED,   nn_global_avg_pool(laned(g)))                              \
     C(gate,              SIGNED,   nn_gate(P("x", 3, 20, 4, 5), P("s", 3, 20)))               \
     C(gate_lanes,        SIGNED,   squeeze_and_excite(laned(g)))                              \
+    C(lrn,               SIGNED,   nn_lrn(P("x", 2, 20, 3, 2), 5, .alpha = 2.0f, .beta = 0.75f, .k = 2.0f)) \
+    C(lrn_even,          SIGNED,   nn_lrn(P("x", 2, 3, 3, 2), 4, .alpha = 2.0f, .beta = 0.5f, .k = 1.0f)) \
+    C(lrn_lanes,         SIGNED,   nn_lrn(laned(g), 3, .alpha = 0.5f, .beta = 0.75f, .k = 2.0f)) \
     C(transpose,         SIGNED,   nn_transpose(P("x", 5, 7)))                                \
     C(transpose_deep,    SIGNED,   nn_transpose(P("x", 3, 5, 7)))                             \
     C(transpose_image,   SIGNED,   nn_transpose(P("x", 3, 4, 5, 7)))                          \

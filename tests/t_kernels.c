@@ -359,6 +359,51 @@ static void test_cross_entropy_grad_f32(void)
     }
 }
 
+/* ---- local response normalisation ---- */
+
+/* Even and odd windows, also wider than the row; channels around vectors and tiles. */
+static const struct kn_lrn lrns[] = {{96, 5, 5e-4f, 0.75f, 2},   {1, 5, 1, 0.75f, 1},
+                                     {3, 9, 0.5f, 0.75f, 1},     {17, 1, 2, 0.5f, 0.1f},
+                                     {33, 4, 3, 1.25f, 0.01f},   {64, 32, 1, 0.75f, 1},
+                                     {511, 5, 2, 0.75f, 1},      {513, 31, 2, 1, 0.5f},
+                                     {1100, 5, 1, 0.75f, 1e-3f}, {2, 2, 1e4f, 0.75f, 1}};
+
+static void check_lrn(const struct kn_lrn *o, bool backward)
+{
+    enum { ROWS = 3 };
+    const size_t C = (size_t)o->C, n = ROWS * C;
+    float *const x = edge_noise(A, n, -2, 2);
+    const float *const dy = edge_noise(B, n, -1, 1);
+    for (int nan = 0; nan < 2; nan++) {
+        float *const y = edge(Y, n);
+        x[n / 2] = nan ? NAN : x[n / 2];
+        if (backward)
+            kn->lrn_grad_f32(o, ROWS, x, dy, y);
+        else
+            kn->lrn_f32(o, ROWS, x, y);
+        for (size_t i = 0; i < n; i++) {
+            const size_t row = i / C * C;
+            double bound = 0, want = backward
+                                         ? ref_lrn_grad(o, x + row, dy + row, (int)(i % C), &bound)
+                                         : ref_lrn(o, x + row, (int)(i % C), &bound);
+            expect((double)y[i], want, bound, C, i);
+        }
+        seen.guarded &= edges_intact();
+    }
+}
+
+static void test_lrn_f32(void)
+{
+    for (size_t i = 0; i < sizeof lrns / sizeof *lrns; i++)
+        check_lrn(&lrns[i], false);
+}
+
+static void test_lrn_grad_f32(void)
+{
+    for (size_t i = 0; i < sizeof lrns / sizeof *lrns; i++)
+        check_lrn(&lrns[i], true);
+}
+
 /* ---- layout and input ---- */
 
 static void check_transpose(size_t rows, size_t cols, size_t ldx, size_t ldy)

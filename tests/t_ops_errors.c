@@ -13,6 +13,7 @@ enum { BATCH = 8 };
 
 #define CONV(...) ((struct nn_conv2d_opts){.out = __VA_ARGS__})
 #define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
+#define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
 #define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
@@ -74,10 +75,18 @@ static const float weights[64];
       "max_pool: kernel 2, stride 2, pad 2: wanted kernel >= 1, stride >= 1 and 0 <= pad < kernel") \
     M(nn_avg_pool_(F("x", 1, 4, 4), POOL(5), AT), \
       "avg_pool: a window of 5 does not fit [N,1,4,4] with pad 0") \
+    M(nn_max_pool_(F("x", 1, 4, 4), POOL(6, .stride = 2, .ceil = true), AT), \
+      "max_pool: a window of 6 does not fit [N,1,4,4] with pad 0") \
     M(nn_sum_pool_(F("x", 4), POOL(2), AT), \
       "sum_pool: [N,4] has rank 2, wanted 4") \
     M(nn_global_avg_pool_(F("x", 3, 4), AT), \
       "global_avg_pool: [N,3,4] has rank 3, wanted 4") \
+    M(nn_lrn_(F("x", 3, 4), LRN(5, 5e-4f, 0.75f, 2), AT), \
+      "lrn: [N,3,4] has rank 3, wanted 4") \
+    M(nn_lrn_(F("x", 3, 4, 5), LRN(33, 5e-4f, 0.75f, 2), AT), \
+      "lrn: size 33, wanted 1 to 32") \
+    M(nn_lrn_(F("x", 3, 4, 5), LRN(5, 5e-4f, 0.75f, 0), AT), \
+      "lrn: k 0, alpha 0.0005, beta 0.75: wanted k > 0, none below 0") \
     M(nn_gate_(F("x", 3, 4, 5), F("s", 4), AT), \
       "gate: [N,4] has not one factor for each channel of [N,3,4,5]") \
     M(nn_gate_(F("x", 3, 4, 5), P("s", 3), AT), \
@@ -210,6 +219,10 @@ static void shapes(void)
     nn_row(g, "c");
     has_shape(nn_linear(rows, 7), "[N,6,7]");
     has_shape(nn_max_pool(image, 3, .stride = 2), "[N,3,15,14]");
+    has_shape(nn_max_pool(image, 3, .stride = 2, .ceil = true), "[N,3,16,15]");
+    has_shape(nn_max_pool(F("112", 1, 112, 7), 3, .stride = 2, .ceil = true), "[N,1,56,3]");
+    has_shape(nn_max_pool(F("2", 1, 2, 3), 3, .stride = 2, .ceil = true), "[N,1,1,1]");
+    has_shape(nn_max_pool(F("3", 1, 3, 4), 2, .stride = 2, .pad = 1, .ceil = true), "[N,1,2,3]");
     has_shape(nn_avg_pool(image, 2), "[N,3,16,15]");
     has_shape(nn_flatten(image), "[N,2880]");
     has_shape(nn_global_avg_pool(image), "[N,3]");

@@ -99,20 +99,21 @@ static double pooled(const struct window *w, enum pooling kind, size_t n, int c,
     return kind == MAX ? top : kind == SUM ? sum : sum / (w->kernel * w->kernel);
 }
 
-static void pooling(struct window w, enum pooling kind, bool in_lanes)
+/* over: the windows that `ceil` adds each way */
+static void pooling(struct window w, enum pooling kind, bool in_lanes, size_t over)
 {
     static const char *const names[] = {"max_pool", "avg_pool", "sum_pool"};
     static const float one[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     begin();
-    const struct nn_pool_opts o = {w.kernel, w.stride, w.pad};
+    const struct nn_pool_opts o = {w.kernel, w.stride, w.pad, .ceil = over};
     nn_value x = F("x", w.C, w.H, w.W);
     if (in_lanes) /* a convolution of few channels puts images into lanes */
         x = nn_conv2d(x, 3, .kernel = 1, .fixed = one, .no_bias = true);
     run(kind == MAX   ? nn_max_pool_(x, o, NN_HERE)
         : kind == AVG ? nn_avg_pool_(x, o, NN_HERE)
                       : nn_sum_pool_(x, o, NN_HERE));
-    const size_t OH = outputs(&w, w.H);
-    const size_t OW = outputs(&w, w.W), C = (size_t)w.C;
+    const size_t OH = outputs(&w, w.H) + over;
+    const size_t OW = outputs(&w, w.W) + over, C = (size_t)w.C;
     for (size_t e = 0; e < elements; e++)
         expect(e, pooled(&w, kind, e / OW / OH / C, (int)(e / OW / OH % C), (int)(e / OW % OH),
                          (int)(e % OW)));
@@ -122,8 +123,10 @@ static void pooling(struct window w, enum pooling kind, bool in_lanes)
 static void poolings(void)
 {
     for (int k = 0; k < 6; k++) {
-        pooling((struct window){3, 8, 6, 0, 2, 2, 0, 1}, (enum pooling)(k % 3), k >= 3);
-        pooling((struct window){3, 9, 7, 0, 3, 2, 1, 1}, (enum pooling)(k % 3), k >= 3);
+        pooling((struct window){3, 8, 6, 0, 2, 2, 0, 1}, (enum pooling)(k % 3), k >= 3, 0);
+        pooling((struct window){3, 9, 7, 0, 3, 2, 1, 1}, (enum pooling)(k % 3), k >= 3, 0);
+        pooling((struct window){3, 8, 6, 0, 3, 2, 0, 1}, (enum pooling)(k % 3), k >= 3, 1);
+        pooling((struct window){3, 9, 7, 0, 2, 2, 0, 1}, (enum pooling)(k % 3), k >= 3, 1);
     }
 }
 

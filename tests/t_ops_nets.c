@@ -51,6 +51,26 @@ static void gates(void)
     end("gate of many channels", 1e-7);
 }
 
+/* ------------------------------------------------ local response normalisation */
+
+static void responses(int size)
+{
+    begin();
+    low = -3.0f;
+    high = 3.0f;
+    run(nn_lrn(in_lanes(F("x", 3, 5, 4)), size, .alpha = 2.0f, .beta = 0.75f, .k = 0.5f));
+    for (size_t i = 0; i < elements; i++) {
+        const int c = (int)(i / 20 % 3);
+        const float *pixel = floats("x") + i - (size_t)c * 20;
+        double sum = 0.0;
+        for (int j = 0; j < 3; j++)
+            if (j >= c - size / 2 && j <= c + (size - 1) / 2)
+                sum += (double)pixel[j * 20] * (double)pixel[j * 20];
+        expect(i, (double)floats("x")[i] / pow(0.5 + 2.0 / size * sum, 0.75));
+    }
+    end("lrn", 2e-6);
+}
+
 /* ---------------------------------------------------------------- arrangement */
 
 /* Along the channels: of images in either layout, and of rows. */
@@ -188,6 +208,8 @@ static void not_smoothed(void)
 
 static void all(void)
 {
+    for (int size = 1; size < 7; size++)
+        responses(size);
     smoothing(0, 6, 0.1f);
     smoothing(-2, 6, 0.3f);
     smoothing(-3, -1, 0.1f);

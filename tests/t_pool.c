@@ -1,16 +1,18 @@
 /* t_pool — pooling and its gradients against a plain loop: all window sizes, strides and
- * paddings, odd images, channels around the width of a vector, any share of the
- * work, ties, NaN, and not one float beyond. */
+ * paddings, odd images, windows that hang over, channels around the width of a vector, any share of
+ * the work, ties, NaN, and not one float beyond. */
 #include "perf/reference.h"
 #include "tests/kernel_test.h"
 
 enum { X, Y, DY, DX };
 
 static const struct {
-    int H, W, kernel_h, kernel_w, stride, pad;
-} geometries[] = {{2, 2, 2, 2, 2, 0}, {4, 6, 2, 2, 2, 0}, {5, 7, 2, 2, 2, 0}, {5, 5, 3, 3, 2, 0},
-                  {6, 5, 3, 3, 2, 1}, {5, 6, 2, 2, 1, 0}, {4, 4, 2, 2, 2, 1}, {7, 7, 7, 7, 1, 0},
-                  {3, 8, 1, 3, 3, 0}, {6, 6, 2, 3, 3, 0}, {5, 5, 3, 3, 1, 1}, {1, 1, 1, 1, 1, 0}};
+    int H, W, kernel_h, kernel_w, stride, pad, over; /* over: rows and columns of windows more */
+} geometries[] = {
+    {2, 2, 2, 2, 2, 0, 0}, {4, 6, 2, 2, 2, 0, 0}, {5, 7, 2, 2, 2, 0, 0}, {5, 5, 3, 3, 2, 0, 0},
+    {6, 5, 3, 3, 2, 1, 0}, {5, 6, 2, 2, 1, 0, 0}, {4, 4, 2, 2, 2, 1, 0}, {7, 7, 7, 7, 1, 0, 0},
+    {3, 8, 1, 3, 3, 0, 0}, {6, 6, 2, 3, 3, 0, 0}, {5, 5, 3, 3, 1, 1, 0}, {1, 1, 1, 1, 1, 0, 0},
+    {5, 7, 2, 2, 2, 0, 1}, {6, 8, 3, 3, 2, 0, 1}, {7, 9, 3, 3, 2, 0, 0}, {8, 6, 3, 3, 2, 1, 1}};
 
 static struct kn_pool pool_of(size_t g, int C)
 {
@@ -22,8 +24,8 @@ static struct kn_pool pool_of(size_t g, int C)
                         .kernel_w = geometries[g].kernel_w,
                         .stride = geometries[g].stride,
                         .pad = geometries[g].pad};
-    p.OH = (p.H + 2 * p.pad - p.kernel_h) / p.stride + 1;
-    p.OW = (p.W + 2 * p.pad - p.kernel_w) / p.stride + 1;
+    p.OH = (p.H + 2 * p.pad - p.kernel_h) / p.stride + 1 + geometries[g].over;
+    p.OW = (p.W + 2 * p.pad - p.kernel_w) / p.stride + 1 + geometries[g].over;
     return p;
 }
 

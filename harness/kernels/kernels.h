@@ -34,6 +34,14 @@ struct kn_pool {
     int N, H, W, C, kernel_h, kernel_w, stride, pad, OH, OW;
 };
 
+/* Local response normalisation over C channels: y = x (k + alpha/size sum x^2)^-beta, the sum over
+ * `size` channels around each; size is at most KN_LRN_MOST. */
+enum { KN_LRN_MOST = 32 };
+struct kn_lrn {
+    int C, size;
+    float alpha, beta, k;
+};
+
 /* v = momentum v + (g clip + weight_decay w); w -= rate v. Sutskever et al. 2013 in
  * PyTorch's form; nesterov steps along g + momentum v. */
 struct kn_sgd {

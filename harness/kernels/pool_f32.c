@@ -5,7 +5,8 @@
  *                  to the window's first element where y is NaN
  *   sum_pool       y = scale sum of the window; sum_pool_grad dx = scale sum of dy
  *
- * Channels are vectors, so that a window is the same for all lanes. Windows of
+ * Channels are vectors, so that a window is the same for all lanes. The last windows may
+ * hang over the image on the right and below; what is outside counts as padding. Windows of
  * 2 x 2 that neither overlap nor touch padding, which LeNet-5 and VGG have, take
  * a path of their own: all four elements in registers, each gradient written once
  * instead of zeroed and added to. Maxima are exact, sums within
@@ -16,7 +17,8 @@
 
 static inline bool is_halving(const struct kn_pool *p)
 {
-    return p->kernel_h == 2 && p->kernel_w == 2 && p->stride == 2 && p->pad == 0;
+    return p->kernel_h == 2 && p->kernel_w == 2 && p->stride == 2 && p->pad == 0 &&
+           2 * p->OH <= p->H && 2 * p->OW <= p->W;
 }
 
 /* The part of a window that is inside the image. */

@@ -381,6 +381,49 @@ static double want_sum_pool_grad(const struct kernel_job *j, int k, size_t i, do
     return pool_grad(j, i, NULL, j->x[0], (double)pool_scale, bound);
 }
 
+/* ---- local response normalisation: rows C size, AlexNet's other constants ---------------- */
+
+static struct kn_lrn lrn_of(const int *d)
+{
+    return (struct kn_lrn){.C = d[1], .size = d[2], .alpha = 5e-4f, .beta = 0.75f, .k = 2};
+}
+
+static void floats_lrn(const int *d, size_t n[]) { n[0] = n[1] = (size_t)d[0] * (size_t)d[1]; }
+static void floats_lrn_grad(const int *d, size_t n[])
+{
+    n[0] = n[1] = n[2] = (size_t)d[0] * (size_t)d[1];
+}
+
+static void run_lrn_f32(const struct kernel_job *j, const struct crew *crew)
+{
+    const struct kn_lrn o = lrn_of(j->c->d);
+    (void)crew;
+    kn->lrn_f32(&o, (size_t)j->c->d[0], j->x[0], j->x[1]);
+}
+
+static void run_lrn_grad_f32(const struct kernel_job *j, const struct crew *crew)
+{
+    const struct kn_lrn o = lrn_of(j->c->d);
+    (void)crew;
+    kn->lrn_grad_f32(&o, (size_t)j->c->d[0], j->x[0], j->x[1], j->x[2]);
+}
+
+static double want_lrn(const struct kernel_job *j, int k, size_t i, double *bound)
+{
+    const struct kn_lrn o = lrn_of(j->c->d);
+    const size_t C = (size_t)o.C;
+    (void)k;
+    return ref_lrn(&o, j->x[0] + i / C * C, (int)(i % C), bound);
+}
+
+static double want_lrn_grad(const struct kernel_job *j, int k, size_t i, double *bound)
+{
+    const struct kn_lrn o = lrn_of(j->c->d);
+    const size_t C = (size_t)o.C, row = i / C * C;
+    (void)k;
+    return ref_lrn_grad(&o, j->x[0] + row, j->x[1] + row, (int)(i % C), bound);
+}
+
 /* ---- layout and input ------------------------------------------------------- */
 
 static void floats_transpose(const int *d, size_t n[])
@@ -564,6 +607,9 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
                                run_max_pool_grad_f32, 0, want_max_pool_grad, 0, 0),
     ID(sum_pool_f32)        = CALL(POOL_DIMS, "rw",   0, floats_pool,          0, run_sum_pool_f32,      0, want_sum_pool,      0, 0),
     ID(sum_pool_grad_f32)   = CALL(POOL_DIMS, "rw",   0, floats_sum_pool_grad, 0, run_sum_pool_grad_f32, 0, want_sum_pool_grad, 0, 0),
+
+    ID(lrn_f32)             = CALL("rows C size", "%dx%d-n%d", "rw",  0, floats_lrn,      0, run_lrn_f32,      0, want_lrn,      0, 0),
+    ID(lrn_grad_f32)        = CALL("rows C size", "%dx%d-n%d", "rrw", 0, floats_lrn_grad, 0, run_lrn_grad_f32, 0, want_lrn_grad, 0, 0),
 
     ID(transpose_f32)       = CALL("groups rows cols", "%dx%dx%d", "rw", 0, floats_transpose, 0, run_transpose_f32, 0, want_transpose, 0, 0),
     ID(u8_to_f32)           = CALL("n", "%d", "rw", 0, floats_bytes, 0, run_u8_to_f32,   0, want_u8,      0, 0),

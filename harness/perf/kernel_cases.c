@@ -86,6 +86,17 @@ const struct kernel_case kernel_cases[] = {
     POOL("lenet5 S4", 8, 10, 10, 256, 2, 2, 0)
     CASE(sum_pool_f32, "", "filters:gabor pool", 8, 28, 28, 256, 4, 4, 0)
     POOL(CASE_LARGE, 64, 56, 56, 64, 2, 2, 0)
+    POOL("resnet stem", 8, 112, 112, 64, 3, 2, 1)
+    POOL("googlenet inception(3a)", 8, 28, 28, 192, 3, 1, 1)
+    POOL("alexnet conv1", 32, 55, 55, 96, 3, 2, 0)
+
+    /* local response normalisation: rows C size */
+    CASE(lrn_f32,      "", "alexnet conv1", 8 * 55 * 55, 96, 5)
+    CASE(lrn_grad_f32, "", "alexnet conv1", 8 * 55 * 55, 96, 5)
+    CASE(lrn_f32,      "", "googlenet conv2", 8 * 56 * 56, 192, 5)
+    CASE(lrn_grad_f32, "", "googlenet conv2", 8 * 56 * 56, 192, 5)
+    CASE(lrn_f32,      "", CASE_LARGE, LARGE / 64, 64, 5)
+    CASE(lrn_grad_f32, "", CASE_LARGE, LARGE / 64, 64, 5)
 
     /* rows of channels: rows C lanes */
     CASE(add_channel_f32,    "", "mlp:512-512 --no-fuse", 128, 512, 1)

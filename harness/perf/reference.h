@@ -337,6 +337,46 @@ static inline struct ref_sum ref_pool_grad(const struct kn_pool *p, long at, con
     return s;
 }
 
+/* ---- local response normalisation, lrn_f32.c --------------------------------------------- */
+
+/* s[c] of a row. */
+static inline double ref_lrn_scale(const struct kn_lrn *o, const float *row, int c)
+{
+    double sum = 0;
+    for (int j = c - o->size / 2; j <= c + (o->size - 1) / 2; j++)
+        sum += j >= 0 && j < o->C ? (double)row[j] * (double)row[j] : 0;
+    return (double)o->k + (double)o->alpha / o->size * sum;
+}
+
+static inline double ref_lrn_error(const struct kn_lrn *o, double s)
+{
+    return 0x1p-23 * (o->size + 4 + fabs((double)o->beta) * (o->size + 2 * fabs(log(s))));
+}
+
+static inline double ref_lrn(const struct kn_lrn *o, const float *row, int c, double *bound)
+{
+    const double s = ref_lrn_scale(o, row, c), y = (double)row[c] * pow(s, -(double)o->beta);
+    *bound = ref_lrn_error(o, s) * fabs(y) + 0x1p-140;
+    return y;
+}
+
+static inline double ref_lrn_grad(const struct kn_lrn *o, const float *row, const float *dy, int c,
+                                  double *bound)
+{
+    const double beta = (double)o->beta, bend = 2 * beta * (double)o->alpha / o->size;
+    double s = ref_lrn_scale(o, row, c), dx = (double)dy[c] * pow(s, -beta);
+    *bound = ref_lrn_error(o, s) * fabs(dx) + 0x1p-140;
+    for (int i = c - (o->size - 1) / 2; i <= c + o->size / 2; i++) { /* those that c is around */
+        if (i < 0 || i >= o->C)
+            continue;
+        s = ref_lrn_scale(o, row, i);
+        const double t = bend * (double)row[c] * (double)dy[i] * (double)row[i] * pow(s, -beta - 1);
+        dx -= t;
+        *bound += 2 * ref_lrn_error(o, s) * fabs(t);
+    }
+    return dx;
+}
+
 /* ---- random numbers -------------------------------------------------------------------------- */
 
 static inline uint32_t ref_word(uint64_t seed, uint64_t stream, uint64_t i)

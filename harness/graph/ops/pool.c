@@ -4,8 +4,10 @@
  *                                                            equals y, window by window
  *     sum_pool  y[n,c,i,j] = f sum of x over the window  dx: f dy, to every element
  *
- * [N,C,H,W] -> [N,C,H',W'], H' = (H + 2 pad - kernel) / stride + 1; f = attr.a is 1, or
- * 1 / kernel^2 for nn_avg_pool(), which therefore counts padding as zeros. Windows
+ * [N,C,H,W] -> [N,C,H',W'], H' = (H + 2 pad - kernel) / stride + 1, rounded down, or up with
+ * `ceil`, as Caffe does: then the last window may hang over, but begins inside of the image or
+ * its left padding. f = attr.a is 1, or 1 / kernel^2 for nn_avg_pool(), which therefore counts
+ * padding, and what hangs over, as zeros. Windows
  * overlap when stride < kernel (Krizhevsky 2012). In lanes an image has 16 C channels
  * and there are N/16 of them, which is all that the kernels need to know. */
 #include "graph/ops/oplib.h"
@@ -90,6 +92,17 @@ static double flops_backward(const struct nn_graph *g, const struct node *n)
 
 /* ------------------------------------------------------------ construction */
 
+/* Windows along an axis of `size`; 0 if none fits. */
+static int32_t windows(int32_t size, struct nn_pool_opts o, int stride)
+{
+    const int64_t room = (int64_t)size + 2 * (int64_t)o.pad - o.kernel,
+                  usable = room + (o.ceil ? stride - 1 : 0);
+    if (usable < 0)
+        return 0;
+    const int64_t n = usable / stride + 1;
+    return (int32_t)(o.ceil && (n - 1) * stride >= (int64_t)size + o.pad ? n - 1 : n);
+}
+
 static nn_value apply(nn_value x, const struct op *op, struct nn_pool_opts o, bool mean,
                       const char *name, const char *at)
 {
@@ -106,11 +119,10 @@ static nn_value apply(nn_value x, const struct op *op, struct nn_pool_opts o, bo
                           "stride >= 1 and 0 <= pad < kernel",
                           o.kernel, stride, o.pad);
     for (int axis = 2; axis < 4; axis++) {
-        const int64_t room = (int64_t)shape.dim[axis] + 2 * (int64_t)o.pad - o.kernel;
-        if (room < 0)
+        shape.dim[axis] = windows(shape.dim[axis], o, stride);
+        if (!shape.dim[axis])
             return graph_fail(g, at, name, "a window of %d does not fit %s with pad %d", o.kernel,
                               text, o.pad);
-        shape.dim[axis] = (int32_t)(room / stride + 1);
     }
     const float window = (float)o.kernel * (float)o.kernel;
     const struct attr attr = {
