@@ -31,6 +31,7 @@ struct attr {
     float a, b;                      /* factors: scale's c, tanh's inner and outer, dropout's p */
     int axis, from, to;
     int kernel, stride, pad, groups; /* groups of conv2d: at least 1 */
+    int algo;                        /* enum conv_algo of conv2d; CONV_AUTO unless forced */
     bool ta, tb;
     const char *const *connect;      /* conv2d, as in nn.h */
     const uint8_t *mask;             /* [O][C], made from connect; owned by the graph's arena */
@@ -147,6 +148,7 @@ void layout_to_logical(const struct nn_shape *s, const float *memory, float *log
  * Those that can fail return false with the graph's error set. */
 struct nn_graph *graph_copy(const struct nn_graph *g);             /* build.c */
 void graph_drop_dropout(struct nn_graph *g);                       /* rewrite.c: for evaluation */
+void graph_fold_norms(struct nn_graph *g, bool into_layers);       /* fold.c: batch norm, for evaluation */
 void graph_simplify(struct nn_graph *g);                           /* fuse.c: patterns that must precede the gradient */
 bool graph_lay_out(struct nn_graph *g);                            /* layout.c: chooses lanes, adds to_lanes/from_lanes */
 bool graph_derive(struct nn_graph *g);                             /* grad.c: appends the backward pass */

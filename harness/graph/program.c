@@ -9,13 +9,24 @@
 
 /* ------------------------------------------------------------------ passes */
 
+/* Before differentiation: the gradients of a convolution inherit its attributes. */
+static void force_algo(struct nn_graph *g, int algo)
+{
+    for (int i = 0; i < g->nodes; i++)
+        if (g->node[i].op == &op_conv2d)
+            g->node[i].attr.algo = algo;
+}
+
 static bool pass_all(struct nn_graph *g, const struct program_options *o)
 {
-    if (!o->train)
+    if (!o->train) {
         graph_drop_dropout(g);
+        graph_fold_norms(g, !o->no_fuse);
+    }
     if (!o->no_fuse)
         graph_simplify(g);
     graph_sweep(g);
+    force_algo(g, o->conv_algo);
     if (!o->no_lanes && !graph_lay_out(g))
         return false;
     if (o->train && !graph_derive(g))

@@ -42,6 +42,7 @@ struct program_options {
     bool train;      /* with backward pass and update; else forward only, dropout off */
     bool no_fuse;    /* one kernel an op, for tests and for finding bugs */
     bool no_lanes;   /* never choose the lanes layout (kernels.h) */
+    int conv_algo;   /* enum conv_algo (kernels/conv.h): for every convolution to which it applies */
     uint64_t seed;   /* of initial parameters, nn_random() and dropout */
     struct program *share; /* NULL, or a program of the same plugin and variant whose parameters this one uses */
 };

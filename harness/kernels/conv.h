@@ -38,6 +38,10 @@ static inline int conv_groups(const struct kn_conv *c) { return c->groups > 1 ? 
  * padding 0 to 2, NHWC, without groups and mask; conv_winograd_f32.c has its error bound. CONV_AUTO
  * chooses by shape and pass (conv_f32.c), never by threads. */
 enum conv_algo { CONV_AUTO, CONV_DIRECT, CONV_WINOGRAD_2, CONV_WINOGRAD_4 };
+extern const char *const kn_conv_algos[]; /* "auto", …, NULL */
+
+/* The algorithm of that name; CONV_AUTO for NULL, -1 if there is none. */
+int kn_conv_algo(const char *name);
 
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
 

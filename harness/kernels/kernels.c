@@ -9,6 +9,16 @@
 
 extern const struct kn_table kn_table_scalar;
 
+const char *const kn_conv_algos[] = {"auto", "direct", "winograd2", "winograd4", NULL};
+
+int kn_conv_algo(const char *name)
+{
+    int a = 0;
+    while (name && kn_conv_algos[a] && strcmp(kn_conv_algos[a], name) != 0)
+        a++;
+    return kn_conv_algos[a] ? a : -1;
+}
+
 #if defined __x86_64__
 
 extern const struct kn_table kn_table_avx512, kn_table_avx2;

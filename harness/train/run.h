@@ -23,9 +23,11 @@ struct run_spec {
     const char *plugin;      /* "lenet5" */
     const char *variant;     /* "modern"; NULL: the first */
     const char *data;        /* NULL: default set; a set's name; or a folder */
+    const char *cache;       /* NULL: usual place; or a folder for decoded pictures */
     const char *isa;         /* NULL: best */
     const char *init;        /* NULL, or a safetensors file of initial parameters */
     const char *dump;        /* NULL, or the file that `bench dump` writes: one step, then end */
+    const char *conv_algo;   /* NULL: by shape; or a name of kn_conv_algos (kernels/conv.h) */
     const char *counters;    /* NULL, or events to count: "cycles,l2miss" (perf/counters.h) */
     int epochs, batch, threads;
     double rate;         /* peak learning rate */

@@ -71,6 +71,7 @@ struct opening {
     struct trainer *t;
     const struct run_spec *spec;
     size_t items;
+    void (*say)(const char *what);
     struct err *err;
 };
 
@@ -109,6 +110,8 @@ static bool open_data(const struct opening *o)
     const bool flat = image.dim[1] == 0;
     struct dataset_wish wish = {
         .items = o->items,
+        .cache = o->spec->cache,
+        .say = o->say,
         .channels = flat ? 0 : image.dim[0],
         .height = flat ? 0 : image.dim[1],
         .width = flat ? image.dim[0] : image.dim[2],
@@ -129,6 +132,7 @@ static bool open_programs(const struct opening *o)
         .train = true,
         .no_fuse = o->spec->no_fuse,
         .no_lanes = o->spec->no_lanes,
+        .conv_algo = kn_conv_algo(o->spec->conv_algo),
         .seed = (uint64_t)o->spec->seed,
     };
     t->plan.threads = options.threads;
@@ -189,6 +193,8 @@ static bool plan_config(struct trainer *t, const struct run_spec *spec, struct e
     json_object_set_new(j, "precision", json_string("f32"));
     json_object_set_new(j, "fuse", json_boolean(!spec->no_fuse));
     json_object_set_new(j, "lanes", json_boolean(!spec->no_lanes));
+    if (kn_conv_algo(spec->conv_algo) != CONV_AUTO)
+        json_object_set_new(j, "conv_algo", json_string(spec->conv_algo));
     if (spec->profile)
         json_object_set_new(j, "profile", json_true());
     if (spec->max_steps > 0)
@@ -263,7 +269,7 @@ bool trainer_open(struct trainer *t, const struct run_spec *spec, size_t items,
         {"planning", open_programs},         {"planning", open_feeds}, {"planning", make_plan},
     };
     *t = (struct trainer){0};
-    const struct opening o = {t, spec, items, err};
+    const struct opening o = {t, spec, items, say, err};
     for (size_t i = 0; i < sizeof part / sizeof part[0]; i++) {
         if (say)
             say(part[i].what);

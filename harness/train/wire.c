@@ -31,7 +31,8 @@ const struct wire_field wire_spec[] = {
     F(WIRE_BOOL,   run_spec, dry_run),     F(WIRE_STRING, run_spec, counters),
     F(WIRE_DOUBLE, run_spec, profile_s),   F(WIRE_INT64,  run_spec, profile_steps),
     F(WIRE_STRING, run_spec, trace),       F(WIRE_BOOL,   run_spec, explain),
-    F(WIRE_BOOL,   run_spec, synthetic),
+    F(WIRE_STRING, run_spec, cache),
+    F(WIRE_BOOL,   run_spec, synthetic),   F(WIRE_STRING, run_spec, conv_algo),
     {0},
 };
 const struct wire_field wire_plan[] = {

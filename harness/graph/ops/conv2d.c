@@ -30,6 +30,7 @@ static struct kn_conv conv_of(const struct node *x, const struct node *w, const 
         .stride = a->stride,
         .pad = a->pad,
         .groups = a->groups,
+        .algo = a->algo,
         .lanes = x->layout == LANES,
         .mask = a->mask,
     };
