@@ -136,8 +136,8 @@ static void build(struct nn_graph *g, const void *config)
 #define IMAGENET(batch_) (&(const struct nn_recipe){                                                             \
     NN_RECIPE_HEADER,                                                                                            \
     .batch = (batch_), .epochs = 350, .optimizer = NN_SGD, .schedule = NN_COSINE, .rate = 0.1f * (batch_) / 256, \
-    .momentum = 0.9f, .weight_decay = 1e-5f, .warmup_epochs = 5, .augment = "flip",                              \
-    .note = "SGD with momentum and cosine for RMSProp at 0.97 every 2.4 epochs; small batches for 2048; flips "  \
+    .momentum = 0.9f, .weight_decay = 1e-5f, .warmup_epochs = 5, .augment = "resizedcrop,flip",                              \
+    .note = "SGD with momentum and cosine for RMSProp at 0.97 every 2.4 epochs; small batches for 2048; crops and flips "  \
             "for AutoAugment; no moving average of the weights; symmetric padding at stride 2" })
 static const struct nn_recipe recipe_cifar = {
     NN_RECIPE_HEADER,

@@ -29,6 +29,7 @@ static const struct module table1[MODULES] = {
 struct net {
     int channels, size, classes; /* of the image; of the output */
     int modules, divisor;        /* how many of table1; of all widths */
+    bool pool1, pool2;           /* of the stem */
     float dropout;
     bool heads;       /* the auxiliary classifiers after 4a and 4d */
     bool norm;        /* batch norm and no biases for response normalisation */
@@ -72,23 +73,27 @@ static nn_value inception(nn_value x, const struct net *m, const struct module *
     return nn_join(1, one, three, five, pool);
 }
 
-/* From the image to what (3a) sees: an eighth of the side, where images are large. */
+/* From the image to what (3a) sees: an eighth of the side. Small images skip strides and poolings.
+ */
 static nn_value stem(nn_value x, const struct net *m)
 {
     struct nn_graph *const g = x.graph;
     const bool large = m->size >= 224;
     nn_row(g, "conv1/%s", large ? "7x7_s2" : "3x3");
     x = conv(x, m, 64, large ? 7 : 3, large ? 2 : 1);
-    if (large) {
-        nn_row(g, "pool1");
-        x = response_norm(halve(x, 3), m);
-    }
+    nn_row(g, "pool1");
+    x = m->pool1 ? response_norm(halve(x, 3), m) : x;
     nn_row(g, "conv2/3x3_reduce");
     x = conv(x, m, 64, 1, 1);
     nn_row(g, "conv2/3x3");
     x = response_norm(conv(x, m, 192, 3, 1), m);
     nn_row(g, "pool2");
-    return halve(x, 3);
+    return m->pool2 ? halve(x, 3) : x;
+}
+
+static nn_value classify(nn_value x, const struct net *m)
+{
+    return nn_linear(x, m->classes, .init = {NN_INIT_NORMAL, 0.01f});
 }
 
 /* A small classifier in the middle, Section 5, so that gradients reach the lower half. */
@@ -100,7 +105,7 @@ static nn_value head_loss(nn_value x, nn_value label, const struct net *m, int n
     nn_row(g, "loss%d/fc", number);
     x = nn_dropout(nn_relu(nn_linear(nn_flatten(x), 1024)), 0.7f);
     nn_row(g, "loss%d/classifier", number);
-    return nn_scale(nn_cross_entropy(nn_linear(x, m->classes), label), 0.3f);
+    return nn_scale(nn_cross_entropy(classify(x, m), label), 0.3f);
 }
 
 static bool is(const struct module *t, const char *name) { return strcmp(t->name, name) == 0; }
@@ -131,7 +136,7 @@ static void build(struct nn_graph *g, const void *config)
         }
     }
     nn_row(g, "loss3/classifier");
-    nn_value y = nn_linear(nn_dropout(nn_global_avg_pool(x), m->dropout), m->classes);
+    nn_value y = classify(nn_dropout(nn_global_avg_pool(x), m->dropout), m);
     loss[0] = nn_cross_entropy(y, label);
     for (int i = 1; i < losses; i++)
         loss[0] = nn_add(loss[0], loss[i]);
@@ -143,10 +148,10 @@ static void build(struct nn_graph *g, const void *config)
 static const struct nn_recipe recipe_imagenet = {
     NN_RECIPE_HEADER,
     .batch = 16, .epochs = 60, .optimizer = NN_SGD, .schedule = NN_COSINE, .rate = 0.005f, .momentum = 0.9f,
-    .weight_decay = 2e-4f, .augment = "flip",
+    .weight_decay = 2e-4f, .augment = "resizedcrop,flip,colour",
     .note = "Caffe's quick recipe for the paper's, which is not told in full: 60 epochs, a rate of 0.01 for 32 images, "
-            "here 16; cosine for its polynomial; He's initial weights; no averaging of weights; whole pictures for "
-            "crops of 8 to 100 % of the area; evaluation's loss counts the auxiliary classifiers too"
+            "here 16; cosine for its polynomial; He's initial weights; no averaging of weights; "
+            "AlexNet's colour shift for other photometric distortions; evaluation's loss counts the auxiliary classifiers too"
 };
 static const struct nn_recipe recipe_cifar = {
     NN_RECIPE_HEADER,
@@ -163,11 +168,11 @@ static const struct nn_recipe recipe_fashion = {
 };
 
 #define NET(...)  (&(const struct net){__VA_ARGS__})
-#define LARGE     3, 224, 1000, MODULES, 1
+#define LARGE     3, 224, 1000, MODULES, 1, true, true
 #define UNKNOWN   0, NULL, NULL, NULL
 static const struct nn_variant variants[] = {
     {"fashion", "modules 3a to 4b with batch norm, a quarter as wide, on 28x28: minutes",
-     NET(1, 28, 10, 4, 4, 0.2f, false, true, false), {95870, 15012528, UNKNOWN}, &recipe_fashion},
+     NET(1, 28, 10, 4, 4, true, false, 0.2f, false, true, false), {95870, 10797744, UNKNOWN}, &recipe_fashion},
     {"paper", "as published: 5x5, biases, response normalisation, both auxiliary classifiers",
      NET(LARGE, 0.4f, true, false, false),
      {13378280, 1591044096, 68.7, "accuracy", "imagenet", "BVLC/caffe bvlc_googlenet, centre crop"}, NULL},
@@ -179,7 +184,7 @@ static const struct nn_variant variants[] = {
      {6624904, 1498376192, 69.778, "accuracy", "imagenet", "torchvision's released weights"}, NULL},
     {"torchvision-aux", "torchvision with both auxiliary classifiers, as trained there", NET(LARGE, 0.2f, true, true, true),
      {13004888, 1506748416, UNKNOWN}, NULL},
-    {"cifar", "torchvision with a 3x3 stem and one pooling less, on 32x32", NET(3, 32, 10, MODULES, 1, 0.2f, false, true, true),
+    {"cifar", "torchvision with a 3x3 stem and one pooling less, on 32x32", NET(3, 32, 10, MODULES, 1, false, true, 0.2f, false, true, true),
      {5602474, 452175872, UNKNOWN}, &recipe_cifar},
     {0},
 };

@@ -117,9 +117,9 @@ static void build(struct nn_graph *g, const void *config)
 #define IMAGENET(batch_) (&(const struct nn_recipe){                                                               \
     NN_RECIPE_HEADER,                                                                                              \
     .batch = (batch_), .epochs = 120, .optimizer = NN_SGD, .schedule = NN_STEPS, .rate = 0.1f * (batch_) / 256,    \
-    .momentum = 0.9f, .weight_decay = 1e-4f, .steps = {{40, 0.1f}, {80, 0.01f}}, .augment = "flip",                \
+    .momentum = 0.9f, .weight_decay = 1e-4f, .steps = {{40, 0.1f}, {80, 0.01f}}, .augment = "resizedcrop,flip,colour",                \
     .note = "small batches for 256, at a rate lower in proportion, fit a small machine's memory; the rate falls "  \
-            "at fixed epochs, the paper's when the error stalls; no scale jitter, no colour shift; one centre crop in evaluation for ten" })
+            "at fixed epochs, the paper's when the error stalls; crops of 8 to 100 % of a picture for crops at random scales; one centre crop in evaluation for ten" })
 static const struct nn_recipe recipe_cifar = {
     NN_RECIPE_HEADER,
     .batch = 128, .epochs = 30, .optimizer = NN_SGD, .schedule = NN_ONE_CYCLE, .rate = 0.4f, .momentum = 0.9f,

@@ -89,10 +89,10 @@ static void build(struct nn_graph *g, const void *config)
 static const struct nn_recipe recipe_imagenet = {
     NN_RECIPE_HEADER,
     .batch = 4, .epochs = 74, .optimizer = NN_SGD, .schedule = NN_STEPS, .rate = 0.01f * 4 / 256, .momentum = 0.9f,
-    .weight_decay = 5e-4f, .steps = {{30, 0.1f}, {50, 0.01f}, {65, 0.001f}}, .augment = "flip",
+    .weight_decay = 5e-4f, .steps = {{30, 0.1f}, {50, 0.01f}, {65, 0.001f}}, .augment = "resizedcrop,flip,colour",
     .note = "batches of 4 for 256, at a rate 64 times lower, fit a small machine's memory; the rate falls at "
             "fixed epochs, the paper's when accuracy stalls; He's initial weights for N(0, 0.01) and for starting the "
-            "deeper nets from A's weights; no scale jitter, no colour shift"
+            "deeper nets from A's weights; crops of 8 to 100 % of a picture for crops at one or more scales"
 };
 static const struct nn_recipe recipe_cifar = {
     NN_RECIPE_HEADER,
