@@ -50,7 +50,7 @@ tests   := $(patsubst tests/%.c,%,$(wildcard tests/t_*.c))
 # These stand on base and kernels alone, and so does what they test.
 kernel_tests := $(filter t_kernels t_math t_norm t_pool t_random t_gemm t_conv t_group_conv t_winograd,$(tests))
 
-host_libs := -lsqlite3 -ljansson -lz -llzma -lm -ldl
+host_libs := -lsqlite3 -ljansson -lz -llzma -ljpeg -lpng -lm -ldl
 
 # PAPI counts more events than the kernel names: its header suffices, the library is looked for
 # at run time. PAPI= builds without.
@@ -80,7 +80,7 @@ $(B)/bench-gbench.so: harness/perf/gbench.cc harness/perf/gbench.h $(B)/flags
 	    -o $@ $< -lbenchmark
 
 # What `make demo` and CI need; the second group only for the tests and the tools.
-packages      := libsqlite3-dev libjansson-dev zlib1g-dev liblzma-dev gnuplot-nox dataset-fashion-mnist
+packages      := libsqlite3-dev libjansson-dev zlib1g-dev liblzma-dev libjpeg62-turbo-dev libpng-dev gnuplot-nox dataset-fashion-mnist
 test_packages := libbenchmark-dev perl pkg-config sqlite3 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 tool_packages := clang clang-tidy clang-format cppcheck libomp-dev
 

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
@@ -22,7 +23,7 @@ enum { PLACES = 3 };
 
 static const char digits[] = "digits";
 static const struct known_set *const sets[] = {&idx_fashion_mnist, &idx_mnist, &cifar10_set};
-static const struct data_format *const formats[] = {&format_idx, &format_cifar10};
+static const struct data_format *const formats[] = {&format_idx, &format_cifar10, &format_folder};
 enum { SETS = sizeof sets / sizeof sets[0], FORMATS = sizeof formats / sizeof formats[0] };
 
 const char *const dataset_names[] = {"fashion-mnist", "mnist", "cifar10", digits, NULL};
@@ -102,7 +103,8 @@ char *dataset_where(const char *name)
 
 /* ------------------------------------------------------------------- opening */
 
-static bool open_folder(const char *folder, struct dataset *d, struct err *err)
+static bool open_folder(const char *folder, const struct dataset_wish *wish, struct dataset *d,
+                        struct err *err)
 {
     const struct data_format *format = NULL;
     for (int i = FORMATS; i-- > 0;)
@@ -110,12 +112,14 @@ static bool open_folder(const char *folder, struct dataset *d, struct err *err)
     if (!format)
         return err_set(err,
                        "'%s' holds no images: expected the four files of an IDX set "
-                       "(train-images-idx3-ubyte, …) or the six of CIFAR-10's binary version "
-                       "(data_batch_1.bin, …)",
+                       "(train-images-idx3-ubyte, …), the six of CIFAR-10's binary version "
+                       "(data_batch_1.bin, …), or a folder of pictures for each class",
                        folder);
     d->name = format->name;
-    if (!format->open(folder, d, err))
+    if (!format->open(folder, wish, d, err))
         return false;
+    if (format->measured)
+        return true;
     measure_dataset(d);
     for (int i = 0; i < SETS; i++)
         if (strcmp(d->sha256, sets[i]->sha256) == 0) {
@@ -125,7 +129,8 @@ static bool open_folder(const char *folder, struct dataset *d, struct err *err)
     return true;
 }
 
-static bool open_set(const struct known_set *set, struct dataset *d, struct err *err)
+static bool open_set(const struct known_set *set, const struct dataset_wish *wish,
+                     struct dataset *d, struct err *err)
 {
     struct text looked = {0};
     char *folder = find_place(set, &looked);
@@ -136,7 +141,7 @@ static bool open_set(const struct known_set *set, struct dataset *d, struct err 
     else if (!folder)
         err_set(err, "%s is not here (looked in %s): get %s from %s, or use --data DIR", set->title,
                 text_str(&looked), set->files, set->url[0]);
-    else if (open_folder(folder, d, err))
+    else if (open_folder(folder, wish, d, err))
         sound = strcmp(d->name, set->name) == 0 || set->format->blame(set, d, err);
     text_release(&looked);
     free(folder);
@@ -209,12 +214,12 @@ static bool open_any(const char *which, const struct dataset_wish *wish, struct 
     }
     const struct known_set *set = find_set(which);
     if (set && unsaid)
-        return open_set(set, d, err) ||
+        return open_set(set, wish, d, err) ||
                err_prefix(err, "the network wants images of %d x %d x %d, %s", wish->channels,
                           wish->height, wish->width, set->title);
     if (set)
-        return open_set(set, d, err);
-    return is_folder(which) ? open_folder(which, d, err) : open_unknown(which, err);
+        return open_set(set, wish, d, err);
+    return is_folder(which) ? open_folder(which, wish, d, err) : open_unknown(which, err);
 }
 
 bool dataset_open(const char *which, const struct dataset_wish *wish, struct dataset *d,
@@ -252,10 +257,15 @@ void dataset_noise(const struct dataset_wish *wish, int classes, struct dataset 
 void dataset_close(struct dataset *d)
 {
     free(d->path);
+    free(d->own_name);
     free(d->own_names);
-    free(d->train.pixels);
+    if (d->map)
+        munmap(d->map, d->map_bytes);
+    else {
+        free(d->train.pixels);
+        free(d->test.pixels);
+    }
     free(d->train.labels);
-    free(d->test.pixels);
     free(d->test.labels);
     *d = (struct dataset){0};
 }

@@ -62,6 +62,8 @@ struct dataset_wish {
     uint64_t seed;               /* of generators, and … */
     size_t items;                /* … their number of images; 0: the set's default */
     int channels, height, width; /* of the network's image; a flat one: 0, 0 and its length */
+    const char *cache; /* where decoded pictures are kept (folder.h); NULL: the usual place */
+    void (*say)(const char *what); /* NULL, or told what takes so long */
 };
 
 /* `which`: NULL, a name of dataset_names, or a folder. NULL takes the first set whose images fit

@@ -16,12 +16,14 @@ struct known_set;
 struct data_format {
     const char *name; /* of sets that nobody knows: "idx" */
     bool (*is_at)(const char *folder);
-    /* Fills all of d but what measure_dataset() finds. */
-    bool (*open)(const char *folder, struct dataset *d, struct err *err);
+    /* Fills all of d but, unless `measured`, what measure_dataset() finds. */
+    bool (*open)(const char *folder, const struct dataset_wish *wish, struct dataset *d,
+                 struct err *err);
+    bool measured;
     /* `d` should have been `set`, and its sum says that it is not: tells what differs; false. */
     bool (*blame)(const struct known_set *set, const struct dataset *d, struct err *err);
 };
-extern const struct data_format format_idx, format_cifar10;
+extern const struct data_format format_idx, format_cifar10, format_folder;
 
 /* The sums are of unpacked files: gzip streams differ from one distributor to the next. */
 struct known_set {

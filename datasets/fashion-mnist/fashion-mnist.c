@@ -3,8 +3,9 @@
  * algorithms, arXiv 1708.07747 (2017). The manifest in words: README.md. */
 #include "datasets/known.h"
 
-static const char *const class_names[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                          "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+static const char *const class_names[] = {"T-shirt/top", "Trouser",   "Pullover", "Dress",
+                                          "Coat",        "Sandal",    "Shirt",    "Sneaker",
+                                          "Bag",         "Ankle boot"};
 
 const struct known_set idx_fashion_mnist = {
     .format = &format_idx,
