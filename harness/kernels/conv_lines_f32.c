@@ -62,7 +62,11 @@ INLINE void store_sums(const struct tile *t, int mr, int v, size_t n, vf sum[][G
 INLINE void sum_tile(const struct tile *t, int mr, int nv, int cols)
 {
     vf sum[GEMM_MR][GEMM_NV];
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_set(0);
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int v = 0; v < nv; v++)
+    {
+        sum[i][v] = vf_set(0);
+        __builtin_prefetch(t->c + (size_t)i * t->ldc + v * VF, 1, 2); /* stored when this is done */
+    }
     const size_t step = t->step;
     const float *y = t->y, *line = t->x;
     for (int u = 0; u < t->lines; u++, line += t->pitch) {
