@@ -61,6 +61,11 @@ struct running {
     struct run_end end;
 };
 
+static void on_phase(void *arg, const char *phase)
+{
+    run_show_phase(&((struct running *)arg)->show, phase);
+}
+
 static void on_plan(void *arg, const struct run_plan *plan)
 {
     struct running *r = arg;
@@ -141,7 +146,8 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     run_show_begin(&r.show, pick->name, pick->variant);
     if (c->session && !(r.record = store_run_begin(c->session, &spec, &about, err)))
         return false;
-    const struct run_sink sink = {.plan = on_plan,
+    const struct run_sink sink = {.phase = on_phase,
+                                  .plan = on_plan,
                                   .progress = on_progress,
                                   .epoch = on_epoch,
                                   .layer = on_layer,

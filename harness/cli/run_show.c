@@ -78,10 +78,18 @@ void run_show_begin(struct run_show *s, const char *plugin, const char *variant)
         move(s, "%s  starting", s->title);
 }
 
+/* Only before the plan: afterwards a run shows its steps. */
+void run_show_phase(struct run_show *s, const char *phase)
+{
+    if (s->moving && !s->quiet && !s->planned)
+        move(s, "%s  %s", s->title, phase);
+}
+
 void run_show_plan(struct run_show *s, const struct run_plan *p)
 {
     snprintf(s->title, sizeof s->title, "%s:%s", p->plugin, p->variant);
     s->epochs = p->epochs;
+    s->planned = true;
     if (s->quiet)
         return;
     clear(s);

@@ -8,6 +8,7 @@
 struct run_show {
     bool moving; /* stderr is a terminal */
     bool quiet;
+    bool planned;    /* run_show_plan() has been called */
     char title[160]; /* "lenet5:modern" */
     int epochs;      /* planned */
     char metric[RUN_NAME];
@@ -18,6 +19,7 @@ struct run_show {
 int run_exit_status(const struct run_end *end);
 
 void run_show_begin(struct run_show *s, const char *plugin, const char *variant);
+void run_show_phase(struct run_show *s, const char *phase);
 void run_show_plan(struct run_show *s, const struct run_plan *p);
 void run_show_progress(struct run_show *s, const struct run_progress *p);
 void run_show_epoch(struct run_show *s, const struct run_epoch *e);

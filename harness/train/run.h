@@ -162,6 +162,7 @@ struct run_end {
 /* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, profile?, end;
  * always one end, whatever happened, also when the worker never spoke. Any may be NULL. */
 struct run_sink {
+    void (*phase)(void *arg, const char *phase); /* any time: "reading data", what takes so long */
     void (*plan)(void *arg, const struct run_plan *plan);
     void (*progress)(void *arg, const struct run_progress *progress);
     void (*epoch)(void *arg, const struct run_epoch *epoch);

@@ -181,10 +181,12 @@ struct talk {
 
 static int64_t in_seconds(double s) { return clock_ns() + (int64_t)(s * 1e9); }
 
-static void take_phase(struct spawn_end *end, const json_t *json)
+static void take_phase(const struct spawn *s, struct spawn_end *end, const json_t *json)
 {
     const char *phase = json_string_value(json_object_get(json, "phase"));
     snprintf(end->phase, sizeof end->phase, "%s", phase ? phase : "?");
+    if (s->phase)
+        s->phase(s->arg, end->phase);
 }
 
 /* All whole frames that are there. */
@@ -198,7 +200,7 @@ static bool take_frames(struct talk *t)
             return got == 0;
         bool fine = true;
         if (type == FRAME_PHASE)
-            take_phase(t->end, json);
+            take_phase(t->spawn, t->end, json);
         else
             fine = t->spawn->frame(t->spawn->arg, type, json);
         json_decref(json);

@@ -20,6 +20,7 @@ struct spawn {
     const json_t *job; /* {"task":"run",…}: worker_main.c has the tasks */
     bool own_stdout;   /* what the worker prints goes to our standard output, else to our errors */
     double silence_s; /* killed after so long without a frame; 0: 300. $BENCH_WORKER_SILENCE wins */
+    void (*phase)(void *arg, const char *phase); /* NULL, or told what comes next */
     /* Called for each frame but phases; false if its content makes no sense. */
     bool (*frame)(void *arg, int type, const json_t *json);
     void *arg;

@@ -100,6 +100,13 @@ static bool hear_end(struct hearing *h, const json_t *json)
     return true;
 }
 
+static void hear_phase(void *arg, const char *phase)
+{
+    const struct hearing *h = arg;
+    if (h->sink->phase)
+        h->sink->phase(h->sink->arg, phase);
+}
+
 static bool hear(void *arg, int type, const json_t *json)
 {
     static bool (*const by_type[FRAME_TYPES])(struct hearing * h, const json_t *json) = {
@@ -158,7 +165,8 @@ bool worker_run(const struct run_spec *spec, const struct run_sink *sink, double
     struct hearing h = {.sink = sink};
     struct spawn_end s = {0};
     json_t *job = json_pack("{s:s, s:o}", "task", "run", "spec", wire_pack(wire_spec, spec));
-    const struct spawn how = {.job = job, .silence_s = silence_s, .frame = hear, .arg = &h};
+    const struct spawn how = {
+        .job = job, .silence_s = silence_s, .phase = hear_phase, .frame = hear, .arg = &h};
     struct err why = {0};
     const bool started = spawn_worker(&how, &s, &why);
     json_decref(job);
