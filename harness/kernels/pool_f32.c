@@ -9,7 +9,8 @@
  * hang over the image on the right and below; what is outside counts as padding. Windows of
  * 2 x 2 that neither overlap nor touch padding, which LeNet-5 and VGG have, take
  * a path of their own: all four elements in registers, each gradient written once
- * instead of zeroed and added to. Maxima are exact, sums within
+ * instead of zeroed and added to. So do maxima over 3 x 3 windows one or two pixels apart (AlexNet,
+ * GoogLeNet, ResNet): pool_3x3.h. Maxima are exact, sums within
  * kernel_h kernel_w 2^-24 sum |x|. */
 #include "kernels/kernel.h"
 
@@ -35,6 +36,8 @@ static inline struct window window_at(const struct kn_pool *p, int i, int j)
     return (struct window){at_least_0(top), at_most(top + p->kernel_h, p->H), at_least_0(left),
                            at_most(left + p->kernel_w, p->W)};
 }
+
+#include "kernels/pool_3x3.h"
 
 /* ---- forward: row i of the output of one image ---- */
 
@@ -223,9 +226,26 @@ static inline void backward(pool_grad *grad, const struct kn_pool *p, float scal
         grad(p, scale, x ? x + n * in : NULL, y ? y + n * out : NULL, dy + n * out, dx + n * in);
 }
 
+/* Which path: by the shape of the problem alone. */
+static pool_row *max_row_for(const struct kn_pool *p)
+{
+    return is_halving(p)    ? max_row_2x2
+           : !is_3x3(p)     ? max_row
+           : p->stride == 1 ? max_row_3x3_1
+                            : max_row_3x3_2;
+}
+
+static pool_grad *max_grad_for(const struct kn_pool *p)
+{
+    return is_halving(p)    ? max_grad_2x2
+           : !is_3x3(p)     ? max_grad
+           : p->stride == 1 ? max_grad_3x3_1
+                            : max_grad_3x3_2;
+}
+
 void KN(max_pool_f32)(const struct kn_pool *p, size_t from, size_t to, const float *x, float *y)
 {
-    forward(is_halving(p) ? max_row_2x2 : max_row, p, 1.0f, from, to, x, y);
+    forward(max_row_for(p), p, 1.0f, from, to, x, y);
 }
 
 void KN(sum_pool_f32)(const struct kn_pool *p, float scale, size_t from, size_t to, const float *x,
@@ -237,7 +257,7 @@ void KN(sum_pool_f32)(const struct kn_pool *p, float scale, size_t from, size_t 
 void KN(max_pool_grad_f32)(const struct kn_pool *p, size_t from, size_t to, const float *x,
                            const float *y, const float *dy, float *dx)
 {
-    backward(is_halving(p) ? max_grad_2x2 : max_grad, p, 1.0f, from, to, x, y, dy, dx);
+    backward(max_grad_for(p), p, 1.0f, from, to, x, y, dy, dx);
 }
 
 void KN(sum_pool_grad_f32)(const struct kn_pool *p, float scale, size_t from, size_t to,
