@@ -15,7 +15,7 @@
 #include "fuzz/fuzz_picture.c"
 /* NOLINTEND(bugprone-suspicious-include) */
 
-enum { ROOM = 8192, ROUNDS = 20000, FEWER = 500, MANY = 6 };
+enum { ROOM = 8192, ROUNDS = 20000, FEWER = 200, MANY = 6 };
 
 struct bytes {
     size_t n;
