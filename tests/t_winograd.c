@@ -11,8 +11,8 @@ static const struct {
     double bound;
     const char *how;
 } algos[ALGOS] = {
-    {CONV_WINOGRAD_2, 2, 1e-6, "winograd 2x2"},
-    {CONV_WINOGRAD_4, 4, 4e-6, "winograd 4x4"},
+    {CONV_WINOGRAD_2, 2, 5e-7, "winograd 2x2"},
+    {CONV_WINOGRAD_4, 4, 2e-6, "winograd 4x4"},
 };
 static double worst[ALGOS][PASSES];
 

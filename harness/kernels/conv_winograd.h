@@ -11,8 +11,7 @@
  *
  * The rows of A, B and G follow from the points at which the polynomials are taken: 0, 1, -1
  * and infinity for m = 2; 0, +-a, +-b and infinity for m = 4, with a = sqrt(1/2), b = sqrt(2).
- * Lavin & Gray take 1 and 2 there; these points make the products a^2 b^2 be 1 and lose
- * less to rounding (tests/t_winograd.c states and tests how much).
+ * Lavin & Gray take 1 and 2 there; these make a^2 b^2 be 1, which saves products.
  *
  * Every transform below is one-dimensional, from elements `from` apart to elements `to` apart,
  * and is applied to columns and then to rows. Vectors run over channels. */

@@ -9,7 +9,8 @@
  *   hyperbolic tangent or error function is one FLOP; a multiply-add is two (2 MAC);
  *   a sum of n numbers is n - 1 additions, but a multiply-add of a matrix product or
  *   convolution always counts whole, and so do its taps that fall on padding;
- *   copying, transposing and drawing random numbers are none.
+ *   copying, transposing and drawing random numbers are none. A convolution by minimal
+ *   filtering (conv_winograd.h) counts what the direct one would do: its rates are effective.
  *
  * Kernels that take a crew are counted once, on thread 0. */
 #ifndef COUNT_H
