@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "datasets/dataset.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -141,8 +142,10 @@ static bool open_set(const struct known_set *set, const struct dataset_wish *wis
     else if (!folder)
         err_set(err, "%s is not here (looked in %s): get %s from %s, or use --data DIR", set->title,
                 text_str(&looked), set->files, set->url[0]);
-    else if (open_folder(folder, wish, d, err))
+    else if (open_folder(folder, wish, d, err)) {
+        assert(d->name);
         sound = strcmp(d->name, set->name) == 0 || set->format->blame(set, d, err);
+    }
     text_release(&looked);
     free(folder);
     return sound;

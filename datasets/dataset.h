@@ -64,6 +64,7 @@ struct dataset_wish {
     int channels, height, width; /* of the network's image; a flat one: 0, 0 and its length */
     const char *cache; /* where decoded pictures are kept (folder.h); NULL: the usual place */
     void (*say)(const char *what); /* NULL, or told what takes so long */
+    bool (*stopped)(void);         /* NULL, or whether nobody wants it any more */
 };
 
 /* `which`: NULL, a name of dataset_names, or a folder. NULL takes the first set whose images fit

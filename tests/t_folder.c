@@ -496,11 +496,18 @@ static void test_refused(void)
     refuses("void", "/a/a.jpg': expected a JPEG or PNG image, found 0 bytes", "an empty file");
 }
 
+static bool always(void) { return true; }
+
 /* A failure leaves no half-written cache, and a damaged one is written again. */
 static void test_cache(void)
 {
     struct dataset d;
     struct err err = {0};
+    struct dataset_wish unwanted = small;
+    unwanted.height = unwanted.width = 48;
+    unwanted.stopped = always;
+    ok(!dataset_open(scratch_path("split"), &unwanted, &d, &err), "stopped while decoding");
+    is_str(err.text, "interrupted", "says so");
     char *command = xprintf("ls %s/cache/bench | grep -vc 'pictures$'", scratch);
     FILE *p = popen(command, "r");
     int others = -1;

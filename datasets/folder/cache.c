@@ -56,6 +56,13 @@ static void tell(struct making *m)
     m->job->say(text);
 }
 
+static bool one(struct making *m, size_t item, int thread, struct raster room[2], struct err *err)
+{
+    if (m->job->stopped && m->job->stopped())
+        return err_set(err, "interrupted");
+    return m->work(m, item, thread, room, err);
+}
+
 /* A failure stops all threads, but those before it in the list have been taken already: the
  * first of the failures is the same whoever was quicker, or nearly always. */
 static void work_on(void *arg, const struct crew *crew)
@@ -65,7 +72,7 @@ static void work_on(void *arg, const struct crew *crew)
     for (size_t i; (i = atomic_fetch_add(&m->next, 1)) < m->job->list->files;) {
         if (atomic_load(&m->failed) != SIZE_MAX)
             break;
-        if (!m->work(m, i, crew->thread, room, &m->errors[crew->thread])) {
+        if (!one(m, i, crew->thread, room, &m->errors[crew->thread])) {
             m->culprit[crew->thread] = i;
             atomic_store(&m->failed, i);
             break;

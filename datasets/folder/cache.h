@@ -35,6 +35,7 @@ struct cache_job {
     const char *path;   /* of the file */
     char key[SHA256_HEX];
     void (*say)(const char *what); /* NULL, or told now and then how far it is */
+    bool (*stopped)(void);         /* NULL, or asked before each picture: true ends it */
 };
 
 /* Maps the file; NULL without an error set if it is not there or not what the job asks for. */

@@ -67,7 +67,7 @@ static bool fits_file(const struct reader *r, size_t count, struct err *err)
                        r->at, count, r->what, left);
     if (left < count)
         return err_set(err,
-                       "'%s': at byte %llu: expected %zu bytes of %s, found a gzip stream that "
+                       "'%s': at byte %llu: expected %zu bytes of %s, found a packed stream that "
                        "cannot hold more than %llu",
                        r->path, r->at, count, r->what, left);
     return true;

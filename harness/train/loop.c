@@ -374,6 +374,8 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
     }
     if (!fine)
         refuse(&l.end, &err);
+    if (!fine && loop_stop) /* before the first step: decoding may take minutes */
+        stop(&l, RUN_INTERRUPTED, "interrupted");
     l.end.harness_s = seconds(clock_ns() - l.born) - (l.steps_ns + l.eval_ns) * 1e-9;
     free(l.ns);
     gauges_release(&l.gauges);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "train/dump.h"
+#include "train/loop.h"
 #include "train/memory.h"
 #include "train/recipe.h"
 #include "train/schedule.h"
@@ -100,6 +101,8 @@ static bool open_graph(const struct opening *o)
     return !error || err_set(o->err, "%s", error);
 }
 
+static bool stopped(void) { return loop_stop; }
+
 static bool open_data(const struct opening *o)
 {
     struct trainer *t = o->t;
@@ -112,6 +115,7 @@ static bool open_data(const struct opening *o)
         .items = o->items,
         .cache = o->spec->cache,
         .say = o->say,
+        .stopped = stopped,
         .channels = flat ? 0 : image.dim[0],
         .height = flat ? 0 : image.dim[1],
         .width = flat ? image.dim[0] : image.dim[2],
