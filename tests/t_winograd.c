@@ -128,6 +128,18 @@ static void test_shapes(int a, int pass, size_t shapes_here)
        pass_names[pass], shapes_here, worst[a][pass]);
 }
 
+/* Weights too large for a thread, and more tiles than a block of them holds. */
+static void test_blocks(int pass)
+{
+    struct kn_conv c = {.N = 1, .H = 60, .W = 60, .C = 520, .O = 200, .pad = 1};
+    c.KH = c.KW = 3;
+    c.stride = 1;
+    c.algo = CONV_WINOGRAD_4;
+    measure(&c);
+    ok(try_winograd(&c, 1, pass, 0, 300, false), "%s: %s %s in blocks", kn->isa, algos[1].how,
+       pass_names[pass]);
+}
+
 static void test_epilogues(int a, int pass)
 {
     int bad = 0;
@@ -193,6 +205,10 @@ int main(void)
                 if (pass != CONV_GRAD_WEIGHT)
                     test_epilogues(a, pass);
             }
+        if (t == kn_tables && !slow) {
+            test_blocks(CONV_FORWARD);
+            test_blocks(CONV_GRAD_WEIGHT);
+        }
         test_how();
     }
     return done();

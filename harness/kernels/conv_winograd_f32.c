@@ -23,7 +23,7 @@ enum {
     CHUNK_BYTES = 320 * 1024, /* of V and M of the tiles that a thread has at hand */
     SUMS_BYTES = 320 * 1024,  /* of M alone, when V is elsewhere */
     BLOCK_BYTES = 16 << 20,   /* of V in L3 */
-    LARGE_BYTES = 3 << 20,    /* of U: rather by panels */
+    LARGE_BYTES = 12 << 20,   /* of U: rather by panels */
     TERMS = 32                /* of the weights that are turned at a time */
 };
 
@@ -138,27 +138,61 @@ static void make_inputs(const struct winograd *g, int first, int from, int to)
 
 /* ---- products ---- */
 
-/* M of one point: rows [row, row + rows) of V; `next` is the panel that follows. */
-static void product(const struct winograd *g, const float *v, int rows, const float *u, int cols,
-                    const float *next, float *sums)
+/* Rows of V at one point. */
+struct rows {
+    const float *at;
+    int count, tiles; /* cut into so many equal tiles */
+};
+
+static int tile_start(const struct rows *r, int t)
 {
-    const int K = g->K, kc = gemm_kc(K), tiles = (rows + GEMM_MR - 1) / GEMM_MR;
-    struct gemm_fetch fetch = {next, GEMM_NR, 1, 1, next ? (K + 1) / 2 : 0};
+    const int taller = r->count % r->tiles;
+    return t * (r->count / r->tiles) + least(t, taller);
+}
+
+static struct gemm_fetch fetch_rows(const struct winograd *g, const float *at, int rows)
+{
+    enum { STEP = 32 }; /* floats */
+    const int steps = (g->K + STEP - 1) / STEP;
+    return (struct gemm_fetch){at, g->pitch, steps, steps, (rows + 1) / 2};
+}
+
+/* What a thread's products will meet next and L2 does not hold: the panel of the next point where
+ * tiles are its own, else the next rows of V. */
+static struct gemm_fetch soon(const struct winograd *g, const struct rows *r, int t, const float *u,
+                              bool last)
+{
+    if (!g->by_panels) { /* half of it with each of the first two tiles */
+        const size_t K = (size_t)g->K, half = (K + 1) / 2, from = K + (size_t)t * half;
+        const int pairs = last || t > 1 ? 0 : (int)(half + 1) / 2;
+        return (struct gemm_fetch){u + from * GEMM_NR, GEMM_NR, 1, 1, pairs};
+    }
+    if (t + 1 < r->tiles)
+        return fetch_rows(g, r->at + (size_t)tile_start(r, t + 1) * g->pitch,
+                          tile_start(r, t + 2) - tile_start(r, t + 1));
+    return fetch_rows(g, r->at + plane(g), last ? 0 : tile_start(r, 1));
+}
+
+/* M of one point, a panel's columns; `last`: of the points. */
+static void product(const struct winograd *g, const struct rows *r, const float *u, int cols,
+                    bool last, float *sums)
+{
+    const int K = g->K, kc = gemm_kc(K);
     for (int k = 0; k < K; k += kc)
-        for (int t = 0, i = 0; t < tiles; t++) {
-            const int mr = rows / tiles + (t < rows % tiles);
+        for (int t = 0; t < r->tiles; t++) {
+            const int i = tile_start(r, t);
+            struct gemm_fetch fetch = soon(g, r, t, u, last);
             const struct gemm_tile tile = {
                 .cols = cols,
                 .kc = least(kc, K - k),
-                .x = {v + (size_t)i * g->pitch + k, g->pitch, 1},
+                .x = {r->at + (size_t)i * g->pitch + k, g->pitch, 1},
                 .y = {u + (size_t)k * GEMM_NR, GEMM_NR, NULL},
                 .c = sums + (size_t)i * (size_t)cols,
                 .ldc = (size_t)cols,
                 .add = k > 0,
                 .fetch = &fetch,
             };
-            KN(gemm_tile)(mr, &tile);
-            i += mr;
+            KN(gemm_tile)(tile_start(r, t + 1) - i, &tile);
         }
 }
 
@@ -233,9 +267,9 @@ static void run_panel(const struct winograd *g, int tile, int rows, const float 
     const int j = panel * GEMM_NR, cols = least(GEMM_NR, (g->TC - j + VF - 1) / VF * VF);
     const size_t row = (size_t)cols, step = (size_t)(g->chunk | 1) * row;
     const size_t terms = (size_t)g->K * GEMM_NR;
-    for (int p = 0; p < g->points; p++, v += plane(g), u += terms)
-        product(g, v, rows, u, cols, p + 1 < g->points ? u + terms : NULL,
-                g->sums + (size_t)p * step);
+    struct rows r = {v, rows, (rows + GEMM_MR - 1) / GEMM_MR};
+    for (int p = 0; p < g->points; p++, r.at += plane(g), u += terms)
+        product(g, &r, u, cols, p + 1 == g->points, g->sums + (size_t)p * step);
     for (int t = 0; t < rows; t++) {
         if (g->tiles.m == 2)
             outputs(2, g, tile + t, j, g->sums + (size_t)t * row, step);
