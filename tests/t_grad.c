@@ -75,6 +75,11 @@ static nn_value laned(struct nn_graph *g)
     C(drop_path,         SIGNED,   nn_drop_path(P("x", 40, 7), 0.4f))                         \
     C(drop_path_lanes,   SIGNED,   nn_drop_path(laned(g), 0.4f))                              \
     C(step,              SIGNED,   times_step(P("x", 5, 70)))                   \
+    C(batch_norm,        SIGNED,   nn_batch_norm(P("x", 40, 13), 1e-5f))                      \
+    C(batch_norm_image,  SIGNED,   nn_batch_norm(IMAGE, 1e-3f))                               \
+    C(batch_norm_lanes,  SIGNED,   norm_of_lanes(g))                                          \
+    C(batch_norm_silu,   SIGNED,   nn_silu(nn_batch_norm(IMAGE, 1e-3f)))                      \
+    C(batch_norm_add,    SIGNED,   norm_and_add(g))                                           \
     C(softmax,           SIGNED,   nn_softmax(P("x", 6, 37)))                                 \
     C(softmax_deep,      SIGNED,   nn_softmax(P("x", 3, 4, 9)))                               \
     C(sum_first,         SIGNED,   nn_sum(P("x", 900, 13), 0))                                \
@@ -103,6 +108,10 @@ static nn_value laned(struct nn_graph *g)
     C(conv2d_no_bias,    SIGNED,   nn_conv2d(IMAGE, 4, .kernel = 1, .no_bias = true))         \
     C(conv2d_stride,     SIGNED,   nn_conv2d(IMAGE, 4, .kernel = 3, .stride = 2, .pad = 1))   \
     C(conv2d_wide,       SIGNED,   nn_conv2d(P("x", 2, 18, 5, 5), 35, .kernel = 3, .pad = 1)) \
+    C(conv2d_groups,     SIGNED,   nn_conv2d(P("x", 2, 12, 6, 5), 8, .kernel = 3, .pad = 1, .groups = 4)) \
+    C(conv2d_depthwise,  SIGNED,   nn_conv2d(P("x", 2, 20, 7, 9), 20, .kernel = 3, .pad = 1, .groups = 20)) \
+    C(conv2d_depthwise_2, SIGNED,  nn_conv2d(IMAGE, 3, .kernel = 5, .stride = 2, .pad = 2, .groups = 3)) \
+    C(conv2d_depthwise_relu, SIGNED, depthwise_block(g))                                      \
     C(conv2d_connect,    SIGNED,   nn_conv2d(IMAGE, 5, .kernel = 3, .connect = connect))      \
     C(conv2d_fixed,      SIGNED,   nn_conv2d(IMAGE, 4, .kernel = 2, .fixed = fixed))          \
     C(conv2d_twice,      SIGNED,   nn_conv2d(nn_tanh(laned(g)), 6, .kernel = 3))              \
@@ -154,6 +163,22 @@ static nn_value nn_add_to_itself(nn_value x) { return nn_add(nn_add(x, x), x); }
 
 static nn_value times_step(nn_value x) { return nn_mul(x, nn_step(x)); }
 
+/* Without a bias, whose gradient in front of a norm is 0 but for rounding. */
+static nn_value norm_of_lanes(struct nn_graph *g)
+{
+    nn_row(g, "first");
+    const nn_value y = nn_conv2d(IMAGE, 4, .kernel = 2, .no_bias = true);
+    nn_row(g, "then");
+    return nn_batch_norm(y, 1e-3f);
+}
+
+/* The sum stays away from relu's kink: the norm is below 3, the other above 4. */
+static nn_value norm_and_add(struct nn_graph *g)
+{
+    const nn_value far = nn_scale(P("far", BATCH, 3, 7, 6), 20.0f);
+    return nn_relu(nn_add(nn_batch_norm(IMAGE, 1e-3f), far));
+}
+
 static nn_value times_again(struct nn_graph *g, nn_value y)
 {
     nn_row(g, "again");
@@ -173,6 +198,15 @@ static nn_value in_lanes(struct nn_graph *g)
 {
     static const float one[3 * 3] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     return nn_conv2d(IMAGE, 3, .kernel = 1, .fixed = one, .no_bias = true);
+}
+
+/* Its gradients pass through fused activations both ways. */
+static nn_value depthwise_block(struct nn_graph *g)
+{
+    nn_row(g, "expand");
+    const nn_value x = nn_tanh(nn_conv2d(IMAGE, 20, .kernel = 1));
+    nn_row(g, "depthwise");
+    return nn_sigmoid(nn_conv2d(x, 20, .kernel = 3, .stride = 2, .pad = 1, .groups = 20));
 }
 
 static nn_value two_layers(struct nn_graph *g)
@@ -203,6 +237,10 @@ static const struct exemption {
     {"constant", "leaf: no gradient"},
     {"buffer", "leaf: no gradient"},
     {"param", "leaf: its gradient is what all others are checked by"},
+    {"batch_moments", "batch_norm_grad knows what x does to them"},
+    {"norm_scale", "in evaluation only"},
+    {"norm_shift", "in evaluation only"},
+    {"scale_rows", "in evaluation only"},
     {"step", "0 wherever it has one; check 'step' sees that none passes"},
     {"stop_grad", "by definition not the derivative; see stopped()"},
     {"accuracy", "0 wherever it has one, and never asked for"},

@@ -539,6 +539,7 @@ static const char *const covered[] = {
 #define IN_T_MATH(name)    NAME(name)
 #define IN_T_POOL(name)    NAME(name)
 #define IN_T_RANDOM(name)  NAME(name)
+#define IN_T_NORM(name)    NAME(name)
 #define ELSEWHERE(name)    NAME(name)
 #include "tests/kernel_tests.def"
 };

@@ -71,6 +71,14 @@ static const float weights[64];
       "conv2d: connect row 0 is 'X?', wanted 2 characters X or .") \
     M(nn_conv2d_(F("x", 2, 9, 9), CONV(2, .kernel = 3, .connect = odd_row, .fixed = weights), AT), \
       "conv2d: fixed weights have no connection table; write zeros") \
+    M(nn_conv2d_(F("x", 4, 9, 9), CONV(6, .kernel = 3, .groups = 4), AT), \
+      "conv2d: 4 groups do not divide 4 inputs and 6 outputs") \
+    M(nn_conv2d_(F("x", 4, 9, 9), CONV(6, .kernel = 3, .groups = 3), AT), \
+      "conv2d: 3 groups do not divide 4 inputs and 6 outputs") \
+    M(nn_conv2d_(F("x", 4, 9, 9), CONV(8, .kernel = 3, .groups = -1), AT), \
+      "conv2d: -1 groups do not divide 4 inputs and 8 outputs") \
+    M(nn_conv2d_(F("x", 2, 9, 9), CONV(2, .kernel = 3, .groups = 2, .connect = odd_row), AT), \
+      "conv2d: 2 groups leave no choice to a connection table") \
     M(nn_max_pool_(F("x", 1, 4, 4), POOL(2, .pad = 2), AT), \
       "max_pool: kernel 2, stride 2, pad 2: wanted kernel >= 1, stride >= 1 and 0 <= pad < kernel") \
     M(nn_avg_pool_(F("x", 1, 4, 4), POOL(5), AT), \
@@ -216,6 +224,10 @@ static void shapes(void)
     has_shape(nn_conv2d(image, 16, .kernel = 5), "[N,16,28,26]");
     nn_row(g, "b");
     has_shape(nn_conv2d(image, 16, .kernel = 3, .stride = 2, .pad = 1), "[N,16,16,15]");
+    nn_row(g, "grouped");
+    has_shape(nn_conv2d(image, 6, .kernel = 3, .groups = 3), "[N,6,30,28]");
+    has_shape(value_of(g, g->nodes - 2), "[6]");
+    has_shape(value_of(g, g->nodes - 3), "[6,1,3,3]");
     nn_row(g, "c");
     has_shape(nn_linear(rows, 7), "[N,6,7]");
     has_shape(nn_max_pool(image, 3, .stride = 2), "[N,3,15,14]");

@@ -39,6 +39,24 @@ static const struct activation {
 /* clang-format on */
 enum { ACTIVATIONS = sizeof activations / sizeof activations[0] };
 
+/* Node `id` becomes producer `p` with one more input; its index, or 0 if extra is -1. */
+static int merge(struct pass_state *s, int p, int id, int extra)
+{
+    struct node *n = &s->g->node[id];
+    const struct node *from = &s->g->node[p];
+    const int grad_of = n->grad_of, forward = n->forward;
+    *n = *from;
+    n->grad_of = grad_of;
+    if (n->pass == FORWARD)
+        n->forward = forward;
+    s->uses[p] = 0;
+    s->into[p] = id;
+    if (extra < 0)
+        return 0;
+    n->in[n->inputs] = extra;
+    return n->inputs++;
+}
+
 /* --------------------------------------------- before the gradient is derived */
 
 /* tanh(c x): c is tanh's inner factor. The scale stays for its other readers, if any. */
@@ -84,6 +102,44 @@ static bool scale_into_scale(struct pass_state *s, int id)
     return true;
 }
 
+/* Batch norm takes a sum and an activation into its pass over memory, in this order. */
+static bool is_norm_chain(const struct pass_state *s, int p, int id)
+{
+    const struct node *from = &s->g->node[p];
+    return from->op == &op_batch_norm && s->uses[p] == 1 && !from->attr.act &&
+           shape_equal(&from->shape, &s->g->node[id].shape);
+}
+
+/* norm(x) + r. Of two norms the later one takes the sum. */
+static bool residual_into_norm(struct pass_state *s, int id)
+{
+    const struct node old = s->g->node[id];
+    if (old.op != &op_add)
+        return false;
+    const int later = old.in[1] > old.in[0];
+    for (int i = 0; i < 2; i++) {
+        const int p = old.in[later ^ i], other = old.in[later ^ i ^ 1];
+        if (!is_norm_chain(s, p, id) || s->g->node[p].attr.residual_in ||
+            !shape_equal(&s->g->node[other].shape, &old.shape))
+            continue;
+        s->g->node[id].attr.residual_in = merge(s, p, id, other);
+        return true;
+    }
+    return false;
+}
+
+static bool activation_into_norm(struct pass_state *s, int id)
+{
+    const struct node old = s->g->node[id];
+    const bool relu = old.op == &op_relu, silu = old.op == &op_silu;
+    if (!(relu || silu) || !is_norm_chain(s, old.in[0], id) ||
+        (silu && s->g->node[old.in[0]].attr.residual_in))
+        return false;
+    merge(s, old.in[0], id, -1);
+    s->g->node[id].attr.act = relu ? KN_ACT_RELU : KN_ACT_SILU;
+    return true;
+}
+
 /* ---------------------------------------------------------- into an epilogue */
 
 /* Does `p` have no other reader than `id`, and nothing yet that an epilogue does after a sum? */
@@ -103,24 +159,6 @@ static bool can_merge(const struct pass_state *s, int p, int id)
 static bool can_activate(const struct pass_state *s, int p, int id)
 {
     return can_merge(s, p, id) || (s->g->node[p].op == &op_affine && is_chain(s, p, id));
-}
-
-/* Node `id` becomes producer `p` with one more input; its index, or 0 if extra is -1. */
-static int merge(struct pass_state *s, int p, int id, int extra)
-{
-    struct node *n = &s->g->node[id];
-    const struct node *from = &s->g->node[p];
-    const int grad_of = n->grad_of, forward = n->forward;
-    *n = *from;
-    n->grad_of = grad_of;
-    if (n->pass == FORWARD)
-        n->forward = forward;
-    s->uses[p] = 0;
-    s->into[p] = id;
-    if (extra < 0)
-        return 0;
-    n->in[n->inputs] = extra;
-    return n->inputs++;
 }
 
 static bool activation_into_epilogue(struct pass_state *s, int id)
@@ -196,6 +234,8 @@ static const struct pattern before_gradient[] = {
     {"scale, scale",                scale_into_scale},
     {"scale, tanh",                 scale_into_tanh},
     {"tanh, scale",                 tanh_into_scale},
+    {"batch norm, add",             residual_into_norm},
+    {"batch norm, activation",      activation_into_norm},
     {0},
 };
 static const struct pattern after_gradient[] = {

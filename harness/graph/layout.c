@@ -3,9 +3,9 @@
  * With few channels an NHWC vector is mostly padding: LeNet-5's first layer would
  * use one lane of sixteen. Lanes put sixteen images side by side instead. A
  * convolution starts lanes where it pays by the rule below; pooling, gain-and-bias and
- * elementwise ops go on in whatever layout they are given; everything else reads
- * NHWC. Where the two meet, a conversion is put in, once per value. The forward
- * graph is rewritten before differentiation, so that the backward pass follows. */
+ * elementwise ops, batch norm among them, go on in whatever layout they are given; everything else
+ * reads NHWC. Where the two meet, a conversion is put in, once per value. The forward graph is
+ * rewritten before differentiation, so that the backward pass follows. */
 #include "graph/graph.h"
 #include <assert.h>
 
@@ -37,7 +37,8 @@ static bool images_are_alike(const struct nn_graph *g, const struct node *n)
 /* Ops that work in whatever layout their image in[0] has. */
 static bool goes_along(const struct nn_graph *g, const struct node *n)
 {
-    if (n->op == &op_max_pool || n->op == &op_sum_pool || n->op == &op_affine)
+    if (n->op == &op_max_pool || n->op == &op_sum_pool || n->op == &op_affine ||
+        n->op == &op_batch_norm)
         return true;
     return (n->op->flags & OP_ANY_LAYOUT) && images_are_alike(g, n);
 }
@@ -54,6 +55,9 @@ static int wanted_layout(const struct nn_graph *g, const struct node *n)
         return conv_wants_lanes(g, n, reads_lanes) ? LANES : PLAIN;
     return reads_lanes && goes_along(g, n) ? LANES : PLAIN;
 }
+
+/* Ops that make something other than an image out of one in any layout. */
+static bool reads_any_layout(const struct node *n) { return n->op == &op_batch_moments; }
 
 /* A batch of images, as opposed to a weight or a vector of gains. */
 static bool is_image(const struct nn_graph *g, const struct node *reader, int i)
@@ -88,8 +92,9 @@ static int lay_out_one(struct nn_graph *g, const struct node *old, const int *to
     for (int i = 0; i < n.inputs; i++)
         n.in[i] = to[old->in[i]];
     const int layout = wanted_layout(g, &n);
+    const int images = reads_any_layout(&n) ? g->node[n.in[0]].layout : layout;
     for (int i = 0; i < n.inputs; i++)
-        n.in[i] = converted(g, n.in[i], is_image(g, &n, i) ? layout : PLAIN, twin, &n);
+        n.in[i] = converted(g, n.in[i], is_image(g, &n, i) ? images : PLAIN, twin, &n);
     nn_value in[NODE_INPUTS];
     for (int i = 0; i < n.inputs; i++)
         in[i] = value_of(g, n.in[i]);

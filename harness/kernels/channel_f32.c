@@ -4,75 +4,16 @@
  *   add_channel     y = x + b        affine_channel  y = a x + b   (rounded once; b NULL: 0)
  *   sum_channel    db = sum x        dot_channel    da = sum x dy
  *
- * Everything works on tiles of TILE columns of the matrix [rows][C lanes]. Where a
- * row is shorter than NARROW, as many rows as fit into that count as one: narrow
- * layers would leave most lanes of a vector empty. Sums run down the columns, four rows at
+ * Everything works on the tiles of channel_tile.h. Sums run down the columns, four rows at
  * a time into sums of ROWS rows, those into a total; a channel's columns are added
  * in double. With R = rows, or R = rows C lanes / NARROW + 1 where rows are narrow, the
  * error is below (ROWS / 4 + 8 + R / ROWS) 2^-24 sum |x|. The order depends on
  * (rows, C, lanes) only. */
 #include "kernels/kernel.h"
 
-#include "kernels/each.h"
+#include "kernels/channel_tile.h"
 
-enum { NARROW = 128, TILE = 512, ROWS = 256 };
-
-/* The same memory as fewer, longer rows: `rows` of them with `columns` floats, and
- * `rest` floats behind them. */
-struct shape {
-    size_t rows, columns, rest;
-};
-
-/* How many rows make one: at most NARROW floats, and whole cache lines if there is a choice. */
-static size_t rows_to_one(size_t columns)
-{
-    const size_t fit = columns < NARROW ? NARROW / columns : 1;
-    size_t line = 64 / sizeof(float);
-    for (size_t c = columns; line > 1 && c % 2 == 0; c /= 2)
-        line /= 2;
-    return fit < line ? fit : fit - fit % line;
-}
-
-static struct shape regroup(size_t rows, size_t C, size_t lanes)
-{
-    const size_t columns = C * lanes, group = rows_to_one(columns);
-    return (struct shape){rows / group, columns * group, rows % group * columns};
-}
-
-/* The channel of each column in turn. Tiles start with a channel: they are multiples of lanes. */
-struct column {
-    size_t lane, channel;
-};
-
-static inline void next_column(struct column *at, size_t C, size_t lanes)
-{
-    if (++at->lane < lanes)
-        return;
-    at->lane = 0;
-    if (++at->channel == C)
-        at->channel = 0;
-}
-
-/* p[j] = v[channel of column j], for n columns */
-static void spread(size_t n, size_t C, size_t lanes, const float *v, float p[TILE])
-{
-    struct column at = {0, 0};
-    for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
-        p[j] = v[at.channel];
-}
-
-/* sum[channel of column j] += p[j] */
-static void gather(size_t n, size_t C, size_t lanes, const float p[TILE], double *sum)
-{
-    struct column at = {0, 0};
-    for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
-        sum[at.channel] += (double)p[j];
-}
-
-static inline size_t tile_width(size_t from, size_t columns)
-{
-    return columns - from < TILE ? columns - from : TILE;
-}
+enum { ROWS = 256 };
 
 /* y = a x + b with a row of a and b for the whole tile; a is NULL for 1. */
 static inline void affine_rows(size_t rows, size_t ld, size_t n, const float *a, const float *b,

@@ -34,6 +34,14 @@ struct kn_pool {
     int N, H, W, C, kernel_h, kernel_w, stride, pad, OH, OW;
 };
 
+/* Rows of C channels, each a run of `lanes` floats, to be normalised: batch_norm_f32.c says which
+ * pass reads which; a pass leaves the others NULL. All [C]. */
+struct kn_norm {
+    size_t rows, C, lanes;
+    int act; /* enum kn_act: NONE, RELU or SILU */
+    const float *a, *b, *mean, *q, *s;
+};
+
 /* Local response normalisation over C channels: y = x (k + alpha/size sum x^2)^-beta, the sum over
  * `size` channels around each; size is at most KN_LRN_MOST. */
 enum { KN_LRN_MOST = 32 };

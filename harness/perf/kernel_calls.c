@@ -590,6 +590,11 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
     ID(sum_channel_f32)     = CALL(CHANNEL_DIMS, "rw",   0, floats_channel_sum, 0, run_sum_channel_f32,    0, want_sum_channel, 0, 0),
     ID(dot_channel_f32)     = CALL(CHANNEL_DIMS, "rrw",  0, floats_channel_dot, 0, run_dot_channel_f32,    0, want_dot_channel, 0, 0),
 
+    ID(norm_moments_f32)    = &call_norm_moments_f32,
+    ID(norm_f32)            = &call_norm_f32,
+    ID(norm_sums_f32)       = &call_norm_sums_f32,
+    ID(norm_grad_f32)       = &call_norm_grad_f32,
+
     ID(sum_f32)             = CALL(ROW_DIMS, "rw",  0, floats_rows_1, 0, run_sum_f32,         0, want_sum_f32,         0, 0),
     ID(max_f32)             = CALL(ROW_DIMS, "rw",  0, floats_rows_1, 0, run_max_f32,         0, want_max,             0, 0),
     ID(sum_squares_f32)     = CALL(ROW_DIMS, "rw",  0, floats_rows_1, 0, run_sum_squares_f32, 0, want_sum_squares_f32, 0, 0),

@@ -114,6 +114,19 @@ const struct kernel_case kernel_cases[] = {
     CASE(dot_channel_f32,    "", "lenet5:original S2", 8 * 14 * 14, 6, 16)
     CASE(dot_channel_f32,    "", CASE_LARGE, LARGE / 96, 6, 16)
 
+    /* normalisation: rows C lanes; forms "", "relu", "silu" */
+    CASE(norm_moments_f32, "",     "resnet:50 conv2_1", 8 * 56 * 56, 64, 1)
+    CASE(norm_moments_f32, "",     CASE_LARGE, LARGE / 256, 256, 1)
+    CASE(norm_f32,         "relu", "resnet:50 conv2_1", 8 * 56 * 56, 64, 1)
+    CASE(norm_f32,         "silu", "efficientnet:b0 2", 8 * 56 * 56, 144, 1)
+    CASE(norm_f32,         "relu", CASE_LARGE, LARGE / 256, 256, 1)
+    CASE(norm_sums_f32,    "relu", "resnet:50 conv2_1", 8 * 56 * 56, 64, 1)
+    CASE(norm_sums_f32,    "silu", "efficientnet:b0 2", 8 * 56 * 56, 144, 1)
+    CASE(norm_sums_f32,    "relu", CASE_LARGE, LARGE / 256, 256, 1)
+    CASE(norm_grad_f32,    "relu", "resnet:50 conv2_1", 8 * 56 * 56, 64, 1)
+    CASE(norm_grad_f32,    "silu", "efficientnet:b0 2", 8 * 56 * 56, 144, 1)
+    CASE(norm_grad_f32,    "relu", CASE_LARGE, LARGE / 256, 256, 1)
+
     /* elementwise */
     N_(fill_f32, HIDDEN, "no network yet")       BIG(fill_f32)
     N_(add_f32, OUTPUT, "lenet5:original output")            N_(add_f32, HIDDEN, "no network yet")  BIG(add_f32)

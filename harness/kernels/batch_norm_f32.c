@@ -1,0 +1,246 @@
+/* batch_norm_f32 — the passes of batch normalisation over memory (Ioffe & Szegedy 2015).
+ * x is [rows][C][lanes]; what is written small is a number a channel, [C]:
+ *
+ *   norm_moments   sum = sum (x - shift)        squares = sum (x - shift)^2
+ *   norm           y = act(a x + b + r)         r [rows][C][lanes] or NULL
+ *   norm_sums      sum = sum g                  products = sum g (x - mean)
+ *   norm_grad      dx = a g + q (x - mean) + s
+ *
+ * with g = dy act'(a x + b): the activation's derivative comes from x, which has to be
+ * read anyway, so y is not. Two passes forward and two backward, each bound by memory.
+ *
+ * The caller's shift is any value of the channel's own, which takes the cancellation out
+ * of squares - sum^2 / n. Sums run down the columns, four rows at a time into sums of
+ * ROWS rows, those into a total, a channel's columns in double: the error of each is below
+ * (ROWS / 4 + 8 + rows / ROWS) 2^-24 times the sum of the magnitudes. NaN passes through. */
+#include "kernels/kernel.h"
+
+#include "kernels/channel_tile.h"
+#include "kernels/vec_math.h"
+
+enum { ROWS = 256, SUMS = 2 };
+
+/* What a pass has spread over the columns of a tile. */
+struct tile {
+    size_t n; /* columns */
+    float a[TILE], b[TILE], mean[TILE], q[TILE], s[TILE];
+};
+
+static inline void spread_tile(struct tile *t, const struct kn_norm *k, size_t from, size_t columns)
+{
+    t->n = tile_width(from, columns);
+    const size_t first = from / k->lanes;
+    if (k->a)
+        spread(t->n, k->C, k->lanes, k->a + first, t->a);
+    if (k->b)
+        spread(t->n, k->C, k->lanes, k->b + first, t->b);
+    if (k->mean)
+        spread(t->n, k->C, k->lanes, k->mean + first, t->mean);
+    if (k->q)
+        spread(t->n, k->C, k->lanes, k->q + first, t->q);
+    if (k->s)
+        spread(t->n, k->C, k->lanes, k->s + first, t->s);
+}
+
+static inline vf activate(int act, vf z)
+{
+    if (act == KN_ACT_RELU)
+        return vf_max(vf_set(0.0f), z); /* data second: NaN stays NaN */
+    if (act == KN_ACT_SILU)
+        return z * vf_sigmoid(z);
+    return z;
+}
+
+/* dy act'(z) */
+static inline vf slope(int act, vf z, vf dy)
+{
+    const vf one = vf_set(1.0f), zero = vf_set(0.0f);
+    if (act == KN_ACT_RELU)
+        return dy * vf_select(vf_less(zero, z), one, z * zero);
+    if (act != KN_ACT_SILU)
+        return dy;
+    const vf s = vf_sigmoid(z);
+    return dy * s * vf_fma(z, one - s, one);
+}
+
+/* The gradient by z at column j, n floats wide. */
+static inline vf gradient(const struct tile *t, int act, size_t j, size_t n, vf x, vf dy)
+{
+    if (act == KN_ACT_NONE)
+        return dy;
+    return slope(act, vf_fma(vf_get(t->a + j, n), x, vf_get(t->b + j, n)), dy);
+}
+
+/* ------------------------------------------------------------- elementwise */
+
+static inline void norm_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
+                             const float *x, const float *r, float *y)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (size_t j = 0; j < width; j += VF) {
+            const size_t n = width - j < VF ? width - j : VF, at = row * ld + j;
+            vf z = vf_fma(vf_get(t->a + j, n), vf_get(x + at, n), vf_get(t->b + j, n));
+            if (r)
+                z = z + vf_get(r + at, n);
+            vf_put(y + at, activate(act, z), n);
+        }
+}
+
+static inline void norm(const struct kn_norm *k, int act, const float *x, const float *r, float *y)
+{
+    const struct shape s = regroup(k->rows, k->C, k->lanes);
+    const size_t behind = s.rows * s.columns;
+    struct tile t;
+    for (size_t from = 0; from < s.columns; from += TILE) {
+        spread_tile(&t, k, from, s.columns);
+        norm_rows(&t, act, s.rows, s.columns, t.n, x + from, r ? r + from : NULL, y + from);
+        if (s.rest) /* then there is one tile only, and it is still at hand */
+            norm_rows(&t, act, 1, 0, s.rest, x + behind, r ? r + behind : NULL, y + behind);
+    }
+}
+
+void KN(norm_f32)(const struct kn_norm *k, const float *x, const float *r, float *y)
+{
+    if (k->act == KN_ACT_RELU)
+        norm(k, KN_ACT_RELU, x, r, y);
+    else if (k->act == KN_ACT_SILU)
+        norm(k, KN_ACT_SILU, x, r, y);
+    else
+        norm(k, KN_ACT_NONE, x, r, y);
+}
+
+static inline void grad_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
+                             const float *x, const float *dy, float *dx)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (size_t j = 0; j < width; j += VF) {
+            const size_t n = width - j < VF ? width - j : VF, at = row * ld + j;
+            const vf v = vf_get(x + at, n), g = gradient(t, act, j, n, v, vf_get(dy + at, n));
+            const vf far = v - vf_get(t->mean + j, n);
+            vf_put(dx + at,
+                   vf_fma(vf_get(t->a + j, n), g,
+                          vf_fma(vf_get(t->q + j, n), far, vf_get(t->s + j, n))),
+                   n);
+        }
+}
+
+static inline void norm_grad(const struct kn_norm *k, int act, const float *x, const float *dy,
+                             float *dx)
+{
+    const struct shape s = regroup(k->rows, k->C, k->lanes);
+    const size_t behind = s.rows * s.columns;
+    struct tile t;
+    for (size_t from = 0; from < s.columns; from += TILE) {
+        spread_tile(&t, k, from, s.columns);
+        grad_rows(&t, act, s.rows, s.columns, t.n, x + from, dy + from, dx + from);
+        if (s.rest)
+            grad_rows(&t, act, 1, 0, s.rest, x + behind, dy + behind, dx + behind);
+    }
+}
+
+void KN(norm_grad_f32)(const struct kn_norm *k, const float *x, const float *dy, float *dx)
+{
+    if (k->act == KN_ACT_RELU)
+        norm_grad(k, KN_ACT_RELU, x, dy, dx);
+    else if (k->act == KN_ACT_SILU)
+        norm_grad(k, KN_ACT_SILU, x, dy, dx);
+    else
+        norm_grad(k, KN_ACT_NONE, x, dy, dx);
+}
+
+/* -------------------------------------------------------------------- sums */
+
+struct sums {
+    vf v[SUMS];
+};
+
+/* Two sums over `rows` rows at column j, n <= VF floats wide: those of norm_sums, or with dy NULL
+ * those of norm_moments. */
+static inline struct sums few_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t j,
+                                   size_t n, const float *x, const float *dy)
+{
+    struct sums sum = {{vf_set(0.0f), vf_set(0.0f)}};
+    const vf mean = vf_get(t->mean + j, n);
+    for (size_t r = 0; r < rows; r++) {
+        const vf v = vf_get(x + r * ld + j, n), far = v - mean;
+        vf g = far;
+        if (dy)
+            g = gradient(t, act, j, n, v, vf_get(dy + r * ld + j, n));
+        sum.v[0] = sum.v[0] + g;
+        sum.v[1] = vf_fma(g, far, sum.v[1]);
+    }
+    return sum;
+}
+
+/* part is whole vectors also at its end: a masked store would have to reach memory before the
+ * next rows could load it. */
+static inline void add_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
+                            const float *x, const float *dy, float part[SUMS][TILE])
+{
+    for (size_t j = 0; j < width; j += VF) {
+        const size_t n = width - j < VF ? width - j : VF;
+        const struct sums s = few_rows(t, act, rows, ld, j, n, x, dy);
+        for (int i = 0; i < SUMS; i++)
+            vf_store(part[i] + j, vf_load(part[i] + j) + s.v[i]);
+    }
+}
+
+static inline void sum_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
+                            const float *x, const float *dy, float total[SUMS][TILE])
+{
+    float part[SUMS][TILE];
+    memset(total, 0, sizeof part);
+    for (size_t from = 0; from < rows; from += ROWS) {
+        const size_t to = rows - from < ROWS ? rows : from + ROWS;
+        size_t r = from;
+        memset(part, 0, sizeof part);
+        for (; r + 4 <= to; r += 4)
+            add_rows(t, act, 4, ld, width, x + r * ld, dy ? dy + r * ld : NULL, part);
+        for (; r < to; r++)
+            add_rows(t, act, 1, ld, width, x + r * ld, dy ? dy + r * ld : NULL, part);
+        for (int i = 0; i < SUMS; i++)
+            EACH(width, total[i], AT(total[i]) + AT(part[i]));
+    }
+}
+
+static inline void reduce(const struct kn_norm *k, int act, const float *x, const float *dy,
+                          float *out[SUMS])
+{
+    const struct shape s = regroup(k->rows, k->C, k->lanes);
+    const size_t behind = s.rows * s.columns, row = k->C * k->lanes;
+    struct tile t;
+    float total[SUMS][TILE];
+    for (size_t from = 0; from < s.columns; from += TILE) {
+        double sum[SUMS][TILE] = {{0}};
+        spread_tile(&t, k, from, s.columns);
+        sum_rows(&t, act, s.rows, s.columns, t.n, x + from, dy ? dy + from : NULL, total);
+        for (int i = 0; i < SUMS; i++)
+            gather(t.n, k->C, k->lanes, total[i], sum[i]);
+        if (s.rest) {
+            sum_rows(&t, act, 1, 0, s.rest, x + behind, dy ? dy + behind : NULL, total);
+            for (int i = 0; i < SUMS; i++)
+                gather(s.rest, k->C, k->lanes, total[i], sum[i]);
+        }
+        const size_t channels = (t.n < row ? t.n : row) / k->lanes;
+        for (int i = 0; i < SUMS; i++)
+            for (size_t c = 0; c < channels; c++)
+                out[i][from / k->lanes + c] = (float)sum[i][c];
+    }
+}
+
+void KN(norm_moments_f32)(const struct kn_norm *k, const float *x, float *sum, float *squares)
+{
+    reduce(k, KN_ACT_NONE, x, NULL, (float *[SUMS]){sum, squares});
+}
+
+void KN(norm_sums_f32)(const struct kn_norm *k, const float *x, const float *dy, float *sum,
+                       float *products)
+{
+    float *out[SUMS] = {sum, products};
+    if (k->act == KN_ACT_RELU)
+        reduce(k, KN_ACT_RELU, x, dy, out);
+    else if (k->act == KN_ACT_SILU)
+        reduce(k, KN_ACT_SILU, x, dy, out);
+    else
+        reduce(k, KN_ACT_NONE, x, dy, out);
+}
