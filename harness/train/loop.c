@@ -91,7 +91,9 @@ __attribute__((format(printf, 3, 4))) static void stop(struct loop *l, int statu
 static const struct enough {
     long long steps;
     double seconds;
-} noise_enough[] = {{40, 3}, {20, 20}, {3, 40}};
+} noise_enough[] = {{40, 3}, {30, 20}, {3, 40}};
+
+enum { NOISE_FEW = 20 }; /* steps that all but the slowest networks make then */
 
 static bool timed_enough(const struct loop *l, int64_t now)
 {
@@ -148,7 +150,7 @@ static void start_profile(struct loop *l)
 /* From the first step that cannot be warm-up any more, however long it takes to settle. */
 static void start_gauges(struct loop *l)
 {
-    long long all = l->t.data.noise ? noise_enough[0].steps : l->t.steps_all;
+    long long all = l->t.data.noise ? NOISE_FEW : l->t.steps_all;
     if (l->spec->max_steps > 0 && l->spec->max_steps < all)
         all = l->spec->max_steps;
     if (l->watched >= 0 || l->t.steps < (long long)steady_most((size_t)all))

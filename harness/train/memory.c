@@ -4,7 +4,8 @@
 struct run_memory run_memory(const struct program *train, const struct program *test,
                              const struct optimizer *o)
 {
-    const struct program_memory a = program_memory(train), b = program_memory(test);
+    static const struct program_memory none;
+    const struct program_memory a = program_memory(train), b = test ? program_memory(test) : none;
     struct run_memory m = {
         .parameters = a.parameters,
         .gradients = a.gradients,

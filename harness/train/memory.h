@@ -17,6 +17,7 @@ struct run_memory {
     size_t total;
 };
 
+/* `test` is NULL where nothing is evaluated. */
 struct run_memory run_memory(const struct program *train, const struct program *test,
                              const struct optimizer *o);
 

@@ -128,6 +128,21 @@ static bool open_data(const struct opening *o)
     return true;
 }
 
+/* Nothing is evaluated on noise, so nothing need be ready for it. */
+static bool open_test(const struct opening *o, struct program_options options)
+{
+    struct trainer *t = o->t;
+    if (t->data.noise)
+        return true;
+    options.train = false;
+    options.share = t->program;
+    t->test = program_new(t->graph, &options, o->err);
+    if (!t->test || !find_inputs(t->test, &t->test_feed, &t->test_inputs, o->err))
+        return false;
+    program_set_hooks(t->test, &(struct program_hooks){feed_test, NULL, t});
+    return true;
+}
+
 static bool open_programs(const struct opening *o)
 {
     struct trainer *t = o->t;
@@ -141,16 +156,11 @@ static bool open_programs(const struct opening *o)
     };
     t->plan.threads = options.threads;
     t->program = program_new(t->graph, &options, o->err);
-    options.train = false;
-    options.share = t->program;
-    t->test = t->program ? program_new(t->graph, &options, o->err) : NULL;
-    if (!t->test || !find_inputs(t->program, &t->feed, &t->inputs, o->err) ||
-        !find_inputs(t->test, &t->test_feed, &t->test_inputs, o->err) ||
-        !check_classes(t->program, &t->data, o->err))
+    if (!t->program || !find_inputs(t->program, &t->feed, &t->inputs, o->err) ||
+        !check_classes(t->program, &t->data, o->err) || !open_test(o, options))
         return false;
     const bool noise = t->data.noise; /* drawn once: drawing would be timed with every step */
     program_set_hooks(t->program, &(struct program_hooks){noise ? NULL : feed_train, update, t});
-    program_set_hooks(t->test, &(struct program_hooks){feed_test, NULL, t});
     size_t count;
     program_weights(t->program, &count);
     optimizer_init(&t->optimizer, &t->recipe, count);

@@ -35,7 +35,7 @@ struct trainer {
     struct dataset data;
     struct feed feed, test_feed;
     struct nn_graph *graph;
-    struct program *program, *test; /* train and evaluate the same parameters */
+    struct program *program, *test; /* train and evaluate the same parameters; no test on noise */
     struct trainer_inputs inputs, test_inputs;
     struct optimizer optimizer;
     struct run_plan plan;
