@@ -54,9 +54,11 @@ struct nn_recipe {
     float warmup_epochs;              /* linear from 0 to rate */
     float final_factor;               /* cosine and one-cycle end at rate * final_factor */
     struct nn_rate_step steps[16];    /* NN_STEPS; ends with {0,0} */
-    float ink_low, ink_high;          /* pixel 0 and 255 become these; both 0: standardised by the
-                                         training set's mean and deviation */
-    const char *augment;              /* dataset transforms in order: "shift2,flip", "crop4,flip" */
+    float ink_low, ink_high;          /* pixel 0 and 255 become these; both 0: each channel
+                                         standardised by the training set's mean and deviation */
+    const char *augment;              /* in order: shiftN, cropN (the same: up to N pixels any way),
+                                         flip, resizedcrop (Szegedy et al. 2015), colour (Krizhevsky
+                                         et al. 2012), cutoutN: "crop4,flip" */
     const char *note;                 /* what differs from the paper, and why */
 };
 #define NN_RECIPE_HEADER .size = (uint32_t)sizeof(struct nn_recipe)
