@@ -80,7 +80,9 @@ static void interleave(const uint8_t *planes, uint8_t *pixels)
 static bool take_records(struct batch *b, const uint8_t *record, size_t records)
 {
     struct images *const to = &b->images;
-    if (to->items + records > MOST || (to->items + records > b->room && !grow(to, &b->room)))
+    if (to->items + records > MOST)
+        return err_set(&b->err, "'%s': expected at most %d records, found more", b->path, MOST);
+    if (to->items + records > b->room && !grow(to, &b->room))
         return err_set(&b->err, "'%s': no memory for more than %zu records", b->path, to->items);
     for (size_t i = 0; i < records; i++, record += CIFAR10_RECORD) {
         if (*record >= CIFAR10_CLASSES)
