@@ -155,7 +155,8 @@ static bool open_folder(const char *folder, const struct dataset_wish *w, struct
     name(d);
     if (!list_open(d->path, &l, err))
         return false;
-    struct cache_job job = {.folder = d->path, .list = &l, .side = side_for(w), .say = w->say, .stopped = w->stopped};
+    struct cache_job job = {
+        .folder = d->path, .list = &l, .side = side_for(w), .say = w->say, .stopped = w->stopped};
     bool sound = choose_channels(d->path, &l, w, &job.channels, err);
     if (sound) {
         make_key(&job);

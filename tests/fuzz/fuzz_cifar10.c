@@ -12,8 +12,7 @@
 
 #include "datasets/cifar10/cifar10.h"
 
-        int fuzz_cifar10(const char *folder, const uint8_t *bytes,
-                         size_t n); /* 1 if it was accepted */
+int fuzz_cifar10(const char *folder, const uint8_t *bytes, size_t n); /* 1 if it was accepted */
 
 static void cifar10_must(int holds, const char *what)
 {
