@@ -17,10 +17,19 @@
  * kernels. */
 enum { FEW_INPUTS = 16, FEW_OUTPUTS = 32 };
 
+/* Minimal filtering (conv_winograd.h) works on NHWC and beats lanes twice over as soon as a vector
+ * is full: 16 -> 16 maps of 32x32, batch 128, two threads: 184 against 155 GFLOP/s forward, 204
+ * against 139 to the data, 215 against 94 to the weights. A first layer of 3x3 stays with those
+ * behind it. */
+static bool is_for_winograd(const struct node *n)
+{
+    return n->attr.kernel == 3 && n->attr.stride == 1 && n->shape.dim[1] >= FEW_INPUTS;
+}
+
 static bool conv_wants_lanes(const struct nn_graph *g, const struct node *n, bool reads_lanes)
 {
     const struct nn_shape *x = &g->node[n->in[0]].shape;
-    return n->attr.groups == 1 && x->dim[1] <= FEW_INPUTS &&
+    return n->attr.groups == 1 && !is_for_winograd(n) && x->dim[1] <= FEW_INPUTS &&
            (n->shape.dim[1] <= FEW_OUTPUTS || reads_lanes);
 }
 
