@@ -140,7 +140,7 @@ static double channel_sum(const struct kernel_job *j, const struct kn_norm *k, c
             s.size += fabs((dy ? (double)dy[at] : far) * factor);
             doubt += unsure ? fabs((double)dy[at] * factor) : 0;
         }
-    *bound = (256.0 / 4 + 24 + (double)k->rows / 256) * REF_EPS * s.size + doubt + exact;
+    *bound = (48 + (double)k->rows / 256) * REF_EPS * s.size + doubt + exact;
     return s.sum;
 }
 
