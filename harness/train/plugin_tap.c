@@ -189,26 +189,44 @@ static void check_repeat_run(struct check *c)
 
 /* ---------------------------------------------------------------- gradients */
 
-/* The loss of a fresh program at w + h d; fresh, so that dropout draws the same. */
-static double loss_at(const struct check *c, const float *w, double h, const float *d, size_t n)
+/* The loss of a fresh program at w + h d, and how far along the gradient g that is from w: weights
+ * are rounded, and where gradients are large, steps are so short that it counts. Fresh, so that
+ * dropout draws the same. */
+static double loss_at(const struct check *c, const float *w, double h, const float *d,
+                      const float *g, size_t n, double *along)
 {
     struct program *p = program_of(c->graph, 1, false, NULL);
     size_t count;
     float *to = program_weights(p, &count);
-    for (size_t i = 0; i < n; i++)
+    *along = 0;
+    for (size_t i = 0; i < n; i++) {
         to[i] = (float)((double)w[i] + h * (double)d[i]);
+        *along += ((double)to[i] - (double)w[i]) * (double)g[i];
+    }
     const double loss = program_run(p) ? (double)program_loss(p) : (double)NAN;
     program_free(p);
     return loss;
 }
 
+/* The change of the loss between w + h d and w - h d, by what the gradient foretells. */
+static double slope_ratio(const struct check *c, const float *w, double h, const float *d,
+                          const float *g, size_t n)
+{
+    double up, down;
+    const double above = loss_at(c, w, h, d, g, n, &up), below = loss_at(c, w, -h, d, g, n, &down);
+    return (above - below) / (up - down);
+}
+
 /* Along d_i = r_i g_i, r_i random in [0, 1): a direction along which the loss changes enough to be
  * seen in single precision, and which no wrong gradient has the right slope in. The slope is taken
- * over steps of several sizes, of which the best must agree: large ones cross kinks, small ones
- * drown in rounding. */
+ * over steps of several sizes, of which the best must agree: large ones leave the tangent, small
+ * ones drown in rounding. Plain networks of many layers bend soonest: in twenty a step of 3e-3 is
+ * 4 % off, one of 3e-4 0.5 %; in fifty-six, gradients a thousand times as large, 25 % and 1 to 4 %.
+ */
 static void check_gradient(struct check *c)
 {
-    static const double change[] = {3e-2, 1e-2, 3e-3}; /* of the loss, by the step */
+    static const double change[] = {3e-2, 3e-3, 3e-4, 1e-4}; /* of the loss, by the step */
+    static const double tolerance = 0.04;
     struct err err = {0};
     struct program *p = program_of(c->graph, 1, false, &err);
     if (!p || !program_run(p)) {
@@ -220,22 +238,20 @@ static void check_gradient(struct check *c)
     const float *w = program_weights(p, &n), *g = program_grads(p, &n);
     float *d = xmalloc(n * sizeof *d);
     struct rng r = rng_make(SEED, rng_stream("direction"));
-    double slope = 0, error = INFINITY, best = 0;
+    double slope = 0, best = 0;
     for (size_t i = 0; i < n; i++) {
         d[i] = (float)rng_unit(&r) * g[i];
         slope += (double)d[i] * (double)g[i];
     }
     for (size_t i = 0; i < sizeof change / sizeof change[0] && slope > 0; i++) {
         const double h = change[i] * fmax(fabs((double)program_loss(p)), 1e-3) / slope;
-        const double found = (loss_at(c, w, h, d, n) - loss_at(c, w, -h, d, n)) / (2 * h);
-        if (fabs(found / slope - 1) < error) {
-            error = fabs(found / slope - 1);
-            best = found;
-        }
+        const double ratio = slope_ratio(c, w, h, d, g, n);
+        if (fabs(ratio - 1) < fabs(best - 1))
+            best = ratio;
     }
     char why[128];
-    snprintf(why, sizeof why, "slope by differences %g, by the gradient %g", best, slope);
-    ok(c, error < 0.02, why, "the gradient is the slope of the loss");
+    snprintf(why, sizeof why, "slope by differences %g, by the gradient %g", best * slope, slope);
+    ok(c, fabs(best - 1) < tolerance, why, "the gradient is the slope of the loss");
     free(d);
     program_free(p);
 }
