@@ -1,12 +1,14 @@
 /* b_conv.c — speed of the convolutions: LeNet-5's layers, one image to a lane, and layers of later
  * networks in NHWC, all three passes.
  *
- *     b_conv [--isa ISA] [--algo auto|direct|winograd2|winograd4] [--threads N] [--vs] [PART]
+ *     b_conv [--isa ISA] [--algo auto|direct|winograd2|winograd4] [--threads N] [--vs | --fused]
+ *            [PART]
  *
  * PART is a part of the layers' names. GFLOP/s are those of the direct algorithm, whatever ran,
  * with the taps that fall on padding; the fastest of many calls, and per cent of the FMA peak
  * measured beside them. --vs calls oneDNN in turns and ends with the geometric mean of the ratios
- * and the worst: conv_peer.h says what of it is timed. */
+ * and the worst: conv_peer.h says what of it is timed. --fused adds a residual to the gradient of
+ * the data and takes it through a ReLU, as it is where a block of ResNet begins. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdbool.h>
@@ -71,7 +73,30 @@ static const struct layer layers[] = {
     {"resnet50 1x1 64->256 b16",      false, CONV(16, 56, 64, 256, 1, 1, 0)},
     {"resnet50 1x1 1024->256 b16",    false, CONV(16, 14, 1024, 256, 1, 1, 0)},
     {"resnet50 1x1s2 512->1024 b16",  false, CONV(16, 28, 512, 1024, 1, 2, 0)},
+    {"resnet50 1x1 256->64@56 b8",    false, CONV(8, 56, 256, 64, 1, 1, 0)},
+    {"resnet50 1x1 64->256@56 b8",    false, CONV(8, 56, 64, 256, 1, 1, 0)},
+    {"resnet50 1x1 256->128@56 b8",   false, CONV(8, 56, 256, 128, 1, 1, 0)},
+    {"resnet50 1x1 512->128@28 b8",   false, CONV(8, 28, 512, 128, 1, 1, 0)},
+    {"resnet50 1x1 1024->256@14 b8",  false, CONV(8, 14, 1024, 256, 1, 1, 0)},
+    {"resnet50 1x1 2048->512@7 b8",   false, CONV(8, 7, 2048, 512, 1, 1, 0)},
     {"inception 5x5 32->64@28 b16",   false, CONV(16, 28, 32, 64, 5, 1, 2)},
+    {"effnet stem 3->32@112 b8",      true,  CONV(8, 224, 3, 32, 3, 2, 1)},
+    {"effnet 1x1 32->16@112 b8",       false, CONV(8, 112, 32, 16, 1, 1, 0)},
+    {"effnet 1x1 16->96@112 b8",       false, CONV(8, 112, 16, 96, 1, 1, 0)},
+    {"effnet 1x1 96->24@56 b8",        false, CONV(8, 56, 96, 24, 1, 1, 0)},
+    {"effnet 1x1 24->144@56 b8",       false, CONV(8, 56, 24, 144, 1, 1, 0)},
+    {"effnet 1x1 144->24@56 b8",       false, CONV(8, 56, 144, 24, 1, 1, 0)},
+    {"effnet 1x1 144->40@28 b8",       false, CONV(8, 28, 144, 40, 1, 1, 0)},
+    {"effnet 1x1 40->240@28 b8",       false, CONV(8, 28, 40, 240, 1, 1, 0)},
+    {"effnet 1x1 240->40@28 b8",       false, CONV(8, 28, 240, 40, 1, 1, 0)},
+    {"effnet 1x1 240->80@14 b8",       false, CONV(8, 14, 240, 80, 1, 1, 0)},
+    {"effnet 1x1 80->480@14 b8",       false, CONV(8, 14, 80, 480, 1, 1, 0)},
+    {"effnet 1x1 480->112@14 b8",      false, CONV(8, 14, 480, 112, 1, 1, 0)},
+    {"effnet 1x1 112->672@14 b8",      false, CONV(8, 14, 112, 672, 1, 1, 0)},
+    {"effnet 1x1 672->192@7 b8",       false, CONV(8, 7, 672, 192, 1, 1, 0)},
+    {"effnet 1x1 192->1152@7 b8",      false, CONV(8, 7, 192, 1152, 1, 1, 0)},
+    {"effnet 1x1 1152->320@7 b8",      false, CONV(8, 7, 1152, 320, 1, 1, 0)},
+    {"effnet 1x1 320->1280@7 b8",      false, CONV(8, 7, 320, 1280, 1, 1, 0)},
     {"effnet dw3x3 96@112 s2 b8",     false, DEPTH(8, 112, 96, 3, 2, 1)},
     {"effnet dw3x3 480@14 b8",        false, DEPTH(8, 14, 480, 3, 1, 1)},
     {"effnet dw5x5 672@14 b8",        false, DEPTH(8, 14, 672, 5, 1, 2)},
@@ -88,6 +113,7 @@ static double flops(const struct kn_conv *c)
 struct job {
     struct kn_conv c;
     int pass, threads;
+    bool fused;
     float *x, *w, *y, *dx, *dw, *bias;
     void *work;
     double ns, peer_ns; /* of the fastest call */
@@ -97,10 +123,11 @@ struct job {
 static void call(const struct job *j, const struct crew *crew)
 {
     const struct kn_epilogue bias = {.bias = j->bias};
+    const struct kn_epilogue block = {.residual = j->x, .grad = KN_ACT_RELU, .y = j->x};
     if (j->pass == CONV_FORWARD)
         kn->conv_f32(&j->c, &bias, crew, j->x, j->w, j->y, j->work);
     else if (j->pass == CONV_GRAD_DATA)
-        kn->conv_grad_data_f32(&j->c, NULL, crew, j->y, j->w, j->dx, j->work);
+        kn->conv_grad_data_f32(&j->c, j->fused ? &block : NULL, crew, j->y, j->w, j->dx, j->work);
     else
         kn->conv_grad_weight_f32(&j->c, crew, j->x, j->y, j->dw, j->work);
     crew_wait(crew);
@@ -179,7 +206,7 @@ static float *tensor(size_t n, uint64_t stream)
 struct bench {
     const char *isa, *part;
     int algo, threads;
-    bool vs;
+    bool vs, fused;
     double peak, logs, worst;
     int ratios;
     char worst_name[64];
@@ -208,7 +235,7 @@ static void show(struct bench *b, const struct layer *l, const struct job *j)
 
 static void bench(struct bench *b, const struct layer *l)
 {
-    struct job j = {.c = l->c, .threads = b->threads};
+    struct job j = {.c = l->c, .threads = b->threads, .fused = b->fused};
     struct kn_conv *const c = &j.c;
     c->algo = b->algo;
     c->OH = (c->H + 2 * c->pad - c->KH) / c->stride + 1;
@@ -236,6 +263,8 @@ static bool parse(int argc, char **argv, struct bench *b)
         const char *const value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--vs") == 0) {
             b->vs = true;
+        } else if (strcmp(argv[i], "--fused") == 0) {
+            b->fused = true;
         } else if (strcmp(argv[i], "--isa") == 0) {
             b->isa = value, i++;
         } else if (strcmp(argv[i], "--threads") == 0) {
@@ -248,7 +277,7 @@ static bool parse(int argc, char **argv, struct bench *b)
             b->part = argv[i];
         }
     }
-    return b->threads >= 1 && b->algo < 4;
+    return b->threads >= 1 && b->algo < 4 && !(b->vs && b->fused);
 }
 
 int main(int argc, char **argv)
@@ -259,7 +288,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &b)) {
         fprintf(stderr,
                 "usage: b_conv [--isa ISA] [--algo auto|direct|winograd2|winograd4] "
-                "[--threads N] [--vs] [PART OF A NAME]\n");
+                "[--threads N] [--vs | --fused] [PART OF A NAME]\n");
         return 2;
     }
     if (!kn_init(b.isa, &err)) {

@@ -30,8 +30,10 @@ struct tile {
     int lines, line;
     float *c;
     size_t ldc;
-    bool add, relu;    /* to what c holds; the last of all */
-    const float *bias; /* of the tile's columns, or NULL */
+    bool add, relu;            /* to what c holds; the last of all */
+    const float *bias;         /* of the tile's columns, or NULL */
+    size_t ahead;              /* floats from x to the next tile's */
+    struct gemm_ahead results; /* of the next tile */
 };
 
 /* Hides from the compiler how a pointer came about, or it would keep more of them
@@ -61,12 +63,10 @@ INLINE void store_sums(const struct tile *t, int mr, int v, size_t n, vf sum[][G
 
 INLINE void sum_tile(const struct tile *t, int mr, int nv, int cols)
 {
+    enum { LINE = 16, L2 = 2 }; /* a cache line for every term is a little more than a tile reads */
     vf sum[GEMM_MR][GEMM_NV];
-    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int v = 0; v < nv; v++)
-    {
-        sum[i][v] = vf_set(0);
-        __builtin_prefetch(t->c + (size_t)i * t->ldc + v * VF, 1, 2); /* stored when this is done */
-    }
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_set(0);
+    struct gemm_ahead results = t->results;
     const size_t step = t->step;
     const float *y = t->y, *line = t->x;
     for (int u = 0; u < t->lines; u++, line += t->pitch) {
@@ -78,6 +78,8 @@ INLINE void sum_tile(const struct tile *t, int mr, int nv, int cols)
         }
         for (int k = 0; k < t->line; k++, y += GEMM_NR) {
             vf b[GEMM_NV];
+            __builtin_prefetch(line + t->ahead + k * LINE, 0, L2);
+            gemm_ahead_row(&results);
             UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(y + v * VF);
             UNROLL for (int i = 0; i < mr; i++)
             {
@@ -175,45 +177,88 @@ static struct row row_of(const struct conv_grid *g, int image, int row)
     return r;
 }
 
-static void run_row(const struct conv_grid *g, int image, int row, int j0, int j1)
+/* A grid row is cut into tiles of nearly equal heights, and these run down each panel. */
+static int tile_start(const struct patches *p, int n)
+{
+    const int points = p->cols.points, tiles = (points + GEMM_MR - 1) / GEMM_MR;
+    return points * n / tiles;
+}
+
+/* The results of the tile after the one at point i of columns j; `next` is the row after r. */
+static struct gemm_ahead expect(const struct patches *p, const struct row *r,
+                                const struct row *next, int i, int j, int j0, int j1)
+{
+    const bool down = i < p->cols.points, across = j + GEMM_NR < j1;
+    const struct row *const of = down || across ? r : next;
+    const int from = down ? i : 0, rows = least(GEMM_MR, p->cols.points - from);
+    return KN(gemm_finish_ahead)(&of->e, from, rows,
+                                 down     ? j
+                                 : across ? j + GEMM_NR
+                                          : j0,
+                                 of->target, of->ld);
+}
+
+static void aim(struct tile *t, const struct row *r, int i, int j)
+{
+    t->c = r->target + (size_t)i * r->ld + j;
+    t->ldc = r->ld;
+    t->add = r->e.accumulate;
+    t->relu = r->e.act == KN_ACT_RELU;
+    t->bias = r->e.bias ? r->e.bias + j : NULL;
+}
+
+/* Columns [j0, j1) of a grid row. */
+static void run_row(const struct conv_grid *g, const struct lines *l, const struct row *r,
+                    const struct row *next, int j0, int j1)
 {
     const struct patches *p = &g->patches;
     _Alignas(64) float sums[GEMM_MR * GEMM_NR];
-    const struct lines l = lines_of(p, image, row, (float *)(void *)g->pass->scratch);
-    const struct row r = row_of(g, image, row);
-    const int points = p->cols.points, tiles = (points + GEMM_MR - 1) / GEMM_MR;
     struct tile t = {.step = (size_t)(p->cols.source_step * p->C),
-                     .pitch = l.pitch,
-                     .lines = l.u1 - l.u0,
+                     .pitch = l->pitch,
+                     .lines = l->u1 - l->u0,
                      .line = patch_line(p),
                      .c = sums,
                      .ldc = GEMM_NR};
     for (int j = j0; j < j1; j += GEMM_NR) {
         const int cols = least(GEMM_NR, j1 - j);
-        t.y = g->packed + (size_t)j * (size_t)patch_size(p) + l.u0 * t.line * GEMM_NR;
-        for (int n = 0; n < tiles; n++) {
-            const int i = points * n / tiles, mr = points * (n + 1) / tiles - i;
-            t.x = l.at + (size_t)i * t.step;
-            if (r.plain) {
-                t.c = r.target + (size_t)i * r.ld + j;
-                t.ldc = r.ld;
-                t.add = r.e.accumulate;
-                t.relu = r.e.act == KN_ACT_RELU;
-                t.bias = r.e.bias ? r.e.bias + j : NULL;
-            }
-            tile_fns[mr - 1][(cols + VF - 1) / VF - 1](&t, cols);
-            if (!r.plain)
-                KN(gemm_finish)(&r.e, i, mr, j, cols, sums, GEMM_NR, r.target, r.ld);
+        t.y = g->packed + (size_t)j * (size_t)patch_size(p) + l->u0 * t.line * GEMM_NR;
+        for (int n = 0, i = 0, end; i < p->cols.points; n++, i = end) {
+            end = tile_start(p, n + 1);
+            t.x = l->at + (size_t)i * t.step;
+            t.ahead = (size_t)(end - i) * t.step;
+            t.results = expect(p, r, next, end, j, j0, j1);
+            if (r->plain)
+                aim(&t, r, i, j);
+            tile_fns[end - i - 1][(cols + VF - 1) / VF - 1](&t, cols);
+            if (!r->plain)
+                KN(gemm_finish)(&r->e, i, end - i, j, cols, sums, GEMM_NR, r->target, r->ld);
         }
     }
 }
 
 /* ---- the grid ---- */
 
+/* Columns [j0, j1) of grid rows [from, to), counted through all images. */
+static void run_rows(const struct conv_grid *g, int from, int to, int j0, int j1)
+{
+    const int height = g->patches.rows.points;
+    float *const room = (float *)(void *)g->pass->scratch;
+    if (from >= to || j0 >= j1)
+        return;
+    struct row r = row_of(g, from / height, from % height);
+    for (int i = from; i < to; i++) {
+        const int after = least(i + 1, to - 1);
+        const struct row next = row_of(g, after / height, after % height);
+        const struct lines l = lines_of(&g->patches, i / height, i % height, room);
+        run_row(g, &l, &r, &next, j0, j1);
+        r = next;
+    }
+}
+
 void KN(conv_lines)(const struct conv_grid *g)
 {
     const struct conv_pass *p = g->pass;
-    const size_t height = (size_t)g->patches.rows.points, rows = (size_t)g->patches.N * height;
+    const size_t rows = (size_t)g->patches.N * (size_t)g->patches.rows.points;
     const size_t TC = (size_t)p->TC, panels = (TC + GEMM_NR - 1) / GEMM_NR;
     const size_t all = (size_t)p->crew->threads;
     size_t from = 0, to = rows, j0 = 0, j1 = TC;
@@ -223,8 +268,7 @@ void KN(conv_lines)(const struct conv_grid *g)
         crew_share(p->crew, rows, 1, &from, &to);
     else
         crew_share(p->crew, TC, GEMM_NR, &j0, &j1);
-    for (size_t i = from; i < to; i++)
-        run_row(g, (int)(i / height), (int)(i % height), (int)j0, (int)j1);
+    run_rows(g, (int)from, (int)to, (int)j0, (int)j1);
 }
 
 bool KN(conv_lines_suit)(const struct conv_pass *p)

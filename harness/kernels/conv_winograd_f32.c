@@ -154,7 +154,8 @@ static struct gemm_fetch fetch_rows(const struct winograd *g, const float *at, i
 {
     enum { STEP = 32 }; /* floats */
     const int steps = (g->K + STEP - 1) / STEP;
-    return (struct gemm_fetch){at, g->pitch, steps, steps, (rows + 1) / 2};
+    return (struct gemm_fetch){
+        .at = at, .ld = g->pitch, .steps = steps, .left = steps, .pairs = (rows + 1) / 2};
 }
 
 /* What a thread's products will meet next and L2 does not hold: the panel of the next point where
@@ -165,7 +166,8 @@ static struct gemm_fetch soon(const struct winograd *g, const struct rows *r, in
     if (!g->by_panels) { /* half of it with each of the first two tiles */
         const size_t K = (size_t)g->K, half = (K + 1) / 2, from = K + (size_t)t * half;
         const int pairs = last || t > 1 ? 0 : (int)(half + 1) / 2;
-        return (struct gemm_fetch){u + from * GEMM_NR, GEMM_NR, 1, 1, pairs};
+        return (struct gemm_fetch){
+            .at = u + from * GEMM_NR, .ld = GEMM_NR, .steps = 1, .left = 1, .pairs = pairs};
     }
     if (t + 1 < r->tiles)
         return fetch_rows(g, r->at + (size_t)tile_start(r, t + 1) * g->pitch,

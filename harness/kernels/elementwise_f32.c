@@ -7,16 +7,10 @@
 #include "kernels/kernel.h"
 
 #include "kernels/each.h"
-
-/* 1 where x > 0, else 0; NaN for NaN */
-static inline vf step(vf x)
-{
-    const vf s = vf_select(vf_less(vf_set(0.0f), x), vf_set(1.0f), vf_set(0.0f));
-    return vf_select(vf_is_nan(x), x, s);
-}
+#include "kernels/vec_math.h"
 
 /* -1, 0 or 1; NaN for NaN */
-static inline vf sign(vf x) { return step(x) - step(-x); }
+static inline vf sign(vf x) { return vf_step(x) - vf_step(-x); }
 
 void KN(fill_f32)(size_t n, float a, float *y) { EACH(n, y, vf_set(a)); }
 
@@ -42,10 +36,10 @@ void KN(relu_f32)(size_t n, const float *x, float *y)
 
 void KN(relu_grad_f32)(size_t n, const float *y, const float *dy, float *dx)
 {
-    EACH(n, dx, AT(dy) * step(AT(y)));
+    EACH(n, dx, AT(dy) * vf_step(AT(y)));
 }
 
-void KN(step_f32)(size_t n, const float *x, float *y) { EACH(n, y, step(AT(x))); }
+void KN(step_f32)(size_t n, const float *x, float *y) { EACH(n, y, vf_step(AT(x))); }
 
 void KN(abs_f32)(size_t n, const float *x, float *y) { EACH(n, y, vf_abs(AT(x))); }
 

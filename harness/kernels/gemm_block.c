@@ -57,6 +57,8 @@ static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
         KN(gemm_tile)(mr, t);
         return;
     }
+    if (!b->transposed)
+        p->fetch.results = KN(gemm_finish_ahead)(&p->now, i, mr, j, b->c, b->ldc);
     KN(gemm_tile)(mr, t);
     if (!b->transposed) {
         KN(gemm_finish)(&p->now, i, mr, j, t->cols, t->c, GEMM_NR, b->c, b->ldc);
@@ -70,7 +72,8 @@ static struct gemm_fetch fetch(struct gemm_region r)
 {
     enum { STEP = 32 }; /* floats */
     const int steps = (r.cols + STEP - 1) / STEP;
-    return (struct gemm_fetch){r.at, r.ld, steps, steps, (r.rows + 1) / 2};
+    return (struct gemm_fetch){
+        .at = r.at, .ld = r.ld, .steps = steps, .left = steps, .pairs = (r.rows + 1) / 2};
 }
 
 /* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */

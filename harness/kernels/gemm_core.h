@@ -58,12 +58,41 @@ struct gemm_region {
     int rows, cols;
 };
 
+/* What results go through on their way to memory: rows of C and of the epilogue's residual and y,
+ * each `ld` floats apart, of at most GEMM_NR floats. Fetched a row at a time while sums are made,
+ * or they would be waited for one by one when these are done; where two are not needed they may be
+ * the same. */
+struct gemm_ahead {
+    float *c;
+    const float *residual, *y;
+    size_t ld_c, ld_residual, ld_y;
+    int rows;
+};
+
+static inline void gemm_ahead_row(struct gemm_ahead *a)
+{
+    enum { L2 = 2, NEXT = GEMM_NR > 16 ? 16 : 0 }; /* floats in a cache line */
+    if (a->rows == 0)
+        return;
+    __builtin_prefetch(a->c, 1, L2);
+    __builtin_prefetch(a->c + NEXT, 1, L2);
+    __builtin_prefetch(a->residual, 0, L2);
+    __builtin_prefetch(a->residual + NEXT, 0, L2);
+    __builtin_prefetch(a->y, 0, L2);
+    __builtin_prefetch(a->y + NEXT, 0, L2);
+    a->c += a->ld_c;
+    a->residual += a->ld_residual;
+    a->y += a->ld_y;
+    a->rows--;
+}
+
 /* A region on its way into the L2 cache, a few lines with every few terms of a tile:
  * asked for all at once it would hold up the loads that the tile itself waits for. */
 struct gemm_fetch {
     const float *at;
     size_t ld;
     int steps, left, pairs; /* two lines of two rows in a step */
+    struct gemm_ahead results;
 };
 
 /* One product and where its operands come from.
@@ -125,6 +154,10 @@ void KN(gemm_tile)(int mr, const struct gemm_tile *t);
  * c points to C's element (0, 0). */
 void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int cols, const float *t,
                      size_t ldt, float *c, size_t ldc);
+
+/* The same tile's memory, to be fetched. */
+struct gemm_ahead KN(gemm_finish_ahead)(const struct kn_epilogue *e, int i, int rows, int j,
+                                        float *c, size_t ldc);
 
 /* Partial sums of gemm_dot() in registers: rows of A, rows of B. */
 enum { GEMM_DOT_MR = VF == 8 ? 2 : VF == 1 ? 2 : 4, GEMM_DOT_NR = VF == 8 ? 4 : VF == 1 ? 4 : 6 };

@@ -1,5 +1,7 @@
 /* gemm_finish — what becomes of a tile of sums on its way to C (struct kn_epilogue). */
 #include "kernels/gemm_core.h"
+#include "kernels/gemm_unroll.h"
+#include "kernels/vec_math.h"
 
 static vf load(const float *p, size_t n) { return n == VF ? vf_load(p) : vf_load_n(p, n, 0.0f); }
 
@@ -11,15 +13,17 @@ static void store(float *p, vf v, size_t n)
         vf_store_n(p, v, n);
 }
 
-/* The functions that are more than a vector instruction are those of the table, so
+/* The functions that are more than some vector instructions are those of the table, so
  * that a fused layer has the bits of an unfused one. */
+static bool is_function(int act) { return act == KN_ACT_TANH || act == KN_ACT_SIGMOID; }
+
 static void activate(const struct kn_epilogue *e, size_t n, float *c)
 {
     const float inner = e->inner != 0.0f ? e->inner : 1.0f,
                 outer = e->outer != 0.0f ? e->outer : 1.0f;
     if (e->act == KN_ACT_TANH)
         KN(tanh_f32)(n, inner, outer, c, c);
-    else if (e->act == KN_ACT_SIGMOID)
+    else
         KN(sigmoid_f32)(n, c, c);
 }
 
@@ -31,32 +35,68 @@ static void times_derivative(const struct kn_epilogue *e, size_t n, const float 
         KN(relu_grad_f32)(n, y, c, c);
     else if (e->grad == KN_ACT_TANH)
         KN(tanh_grad_f32)(n, inner, outer, y, c, c);
-    else if (e->grad == KN_ACT_SIGMOID)
+    else
         KN(sigmoid_grad_f32)(n, y, c, c);
+}
+
+/* What is to be done to a tile, for the compiler to know. */
+struct form {
+    bool accumulate, bias, residual, relu, relu_grad;
+};
+
+INLINE void finish_rows(const struct form f, const struct kn_epilogue *e, int rows, size_t n,
+                        const float *t, size_t ldt, struct gemm_ahead at, const float *bias)
+{
+    float *c = at.c;
+    for (int r = 0; r < rows; r++, t += ldt, c += at.ld_c) {
+        for (size_t k = 0; k < n; k += VF) {
+            const size_t left = n - k < VF ? n - k : VF;
+            vf v = load(t + k, left);
+            if (f.accumulate)
+                v = v + load(c + k, left);
+            if (f.bias)
+                v = v + load(bias + k, left);
+            if (f.residual)
+                v = v + load(at.residual + k, left);
+            if (f.relu)
+                v = vf_max(vf_set(0.0f), v);
+            if (f.relu_grad)
+                v = v * vf_step(load(at.y + k, left));
+            store(c + k, v, left);
+        }
+        if (is_function(e->act))
+            activate(e, n, c);
+        if (e->grad && !f.relu_grad)
+            times_derivative(e, n, at.y, c);
+        at.residual += at.ld_residual;
+        at.y += at.ld_y;
+    }
+}
+
+struct gemm_ahead KN(gemm_finish_ahead)(const struct kn_epilogue *e, int i, int rows, int j,
+                                        float *c, size_t ldc)
+{
+    const size_t ldr = e->ld_residual ? e->ld_residual : ldc, ldy = e->ld_y ? e->ld_y : ldc;
+    const size_t row = (size_t)i, col = (size_t)j;
+    struct gemm_ahead a = {.c = c + row * ldc + col, .ld_c = ldc, .rows = rows};
+    a.residual = e->residual ? e->residual + row * ldr + col : a.c;
+    a.ld_residual = e->residual ? ldr : ldc;
+    a.y = e->grad ? e->y + row * ldy + col : a.c;
+    a.ld_y = e->grad ? ldy : ldc;
+    return a;
 }
 
 void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int cols, const float *t,
                      size_t ldt, float *c, size_t ldc)
 {
-    const size_t ldr = e->ld_residual ? e->ld_residual : ldc, ldy = e->ld_y ? e->ld_y : ldc;
+    const struct gemm_ahead at = KN(gemm_finish_ahead)(e, i, rows, j, c, ldc);
+    const bool relu = e->act == KN_ACT_RELU, relu_grad = e->grad == KN_ACT_RELU;
     const size_t n = (size_t)cols;
-    for (int r = 0; r < rows; r++, t += ldt) {
-        const size_t row = (size_t)i + (size_t)r, col = (size_t)j;
-        float *to = c + row * ldc + col;
-        for (size_t k = 0; k < n; k += VF) {
-            const size_t left = n - k < VF ? n - k : VF;
-            vf v = load(t + k, left);
-            if (e->accumulate)
-                v = v + load(to + k, left);
-            if (e->bias)
-                v = v + load(e->bias + col + k, left);
-            if (e->residual)
-                v = v + load(e->residual + row * ldr + col + k, left);
-            if (e->act == KN_ACT_RELU)
-                v = vf_max(vf_set(0.0f), v);
-            store(to + k, v, left);
-        }
-        activate(e, n, to);
-        times_derivative(e, n, e->y + row * ldy + col, to);
-    }
+    if (e->residual && relu_grad && !e->accumulate && !e->bias && !e->act) /* blocks of ResNet */
+        finish_rows((struct form){.residual = true, .relu_grad = true}, e, rows, n, t, ldt, at,
+                    NULL);
+    else
+        finish_rows((struct form){e->accumulate, e->bias != NULL, e->residual != NULL, relu,
+                                  relu_grad && !is_function(e->act)},
+                    e, rows, n, t, ldt, at, e->bias ? e->bias + j : NULL);
 }

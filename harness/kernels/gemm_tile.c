@@ -140,6 +140,7 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     int k = t->kc;
     for (; k >= STEP; k -= STEP) {
         fetch_some(fetch);
+        gemm_ahead_row(&fetch->results);
         terms(f, STEP, &at, acc);
     }
     for (; k > 0; k--)

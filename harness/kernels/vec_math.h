@@ -12,6 +12,13 @@
 #ifndef VEC_MATH_H
 #define VEC_MATH_H
 
+/* 1 where x > 0, else 0; NaN for NaN */
+static inline vf vf_step(vf x)
+{
+    const vf s = vf_select(vf_less(vf_set(0.0f), x), vf_set(1.0f), vf_set(0.0f));
+    return vf_select(vf_is_nan(x), x, s);
+}
+
 /* x = k ln 2 + r, |r| <= ln 2 / 2, ln 2 in two parts (Cody & Waite 1980), and
  * e^r = 1 + r + r^2 p(r), |error| < 2^-28. */
 static inline vf vf_exp(vf x)
