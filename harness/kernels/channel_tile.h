@@ -51,8 +51,11 @@ static inline void next_column(struct column *at, size_t C, size_t lanes)
 static inline void spread(size_t n, size_t C, size_t lanes, const float *v, float p[TILE])
 {
     struct column at = {0, 0};
-    for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
-        p[j] = v[at.channel];
+    if (lanes == 1 && n <= C)
+        memcpy(p, v, n * sizeof *p);
+    else
+        for (size_t j = 0; j < n; j++, next_column(&at, C, lanes))
+            p[j] = v[at.channel];
 }
 
 /* sum[channel of column j] += p[j] */
