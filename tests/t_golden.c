@@ -1,6 +1,8 @@
 /* Our networks against an independent implementation (golden/make_golden.py: PyTorch in double
  * precision): the losses of ten steps within 1e-4 relative, of deep networks 1e-3; the first
- * gradients, and the running means after ten steps, within 1e-3 of their size; on every
+ * gradients, and the running means after ten steps, within 1e-3 of their size, of ResNet-20 2e-3: a
+ * rectifier that rounding flips in a later step moves gradients by 1e-3 to 4e-2, PyTorch's in
+ * single precision as ours (make_golden.py keeps only the first step away from kinks); on every
  * instruction set, fused or not, in either layout, by one thread or two. Both sides
  * leave dropout out: its masks are no part of a network's definition. */
 #define _GNU_SOURCE
@@ -18,10 +20,10 @@
 #include "train/recipe.h"
 
 enum { STEPS = 10, ELEMENTS = 6, PARAMS = 192 };
-static const double grad_tolerance = 1e-3, buffer_tolerance = 1e-3;
+static const double grad_tolerance = 1e-3, buffer_tolerance[] = {1e-3, 2e-3};
 /* Multiply-adds of a sample: more is a deep network, which single precision follows less closely,
  * and which scalars are too slow for. */
-static const double deep = 4e6;
+static const double deep = 4e6, deeper = 2e7;
 
 /* ---------------------------------------------------------------- the file */
 
@@ -29,7 +31,7 @@ struct golden {
     char plugin[32], variant[32], optimizer[16];
     int batch, params, grads, losses, buffers;
     unsigned pictures; /* stream of noise */
-    double rate, momentum, decay, clip, loss[STEPS];
+    double rate, momentum, decay, clip, loss[STEPS], macs;
     struct start {
         char name[64];
         unsigned stream;
@@ -270,7 +272,8 @@ static void compare(const struct golden *g, struct program *p, const char *what,
     is_near(worst_loss, 0, is_deep ? 1e-3 : 1e-4, "%s: %d losses", what, steps);
     is_near(worst, 0, grad_tolerance, "%s: gradients (worst: %s)", what, name);
     if (g->buffers && steps == STEPS)
-        is_near(worst_buffer(p, g), 0, buffer_tolerance, "%s: running means", what);
+        is_near(worst_buffer(p, g), 0, buffer_tolerance[g->macs > deeper], "%s: running means",
+                what);
     optimizer_release(&o);
 }
 
@@ -291,7 +294,7 @@ static void check_one(const struct golden *g, struct nn_graph *graph, int thread
     }
     set_inputs(p, g->pictures);
     if (ok(set_params(p, g), "%s: parameters by their names", what))
-        compare(g, p, what, graph_macs(graph) > deep);
+        compare(g, p, what, g->macs > deep);
     program_free(p);
 }
 
@@ -316,6 +319,7 @@ static void check_network(const char *folder, const char *name)
         struct nn_graph *graph = graph_new(g.batch);
         plugin.facts.build(graph, v->config);
         graph_drop_dropout(graph);
+        g.macs = graph_macs(graph);
         /* all four ways on the widest set, the two extremes on others, the usual one on slow
          * scalars */
         const int step = i == 0 ? 1 : kn->lanes > 1 ? 3 : 4;
@@ -338,7 +342,9 @@ int main(void)
     check_network(folder, "filters-gabor");
     check_network(folder, "alexnet-fashion");
     check_network(folder, "vgg-fashion");
+    check_network(folder, "googlenet-fashion");
     check_network(folder, "resnet-fashion");
+    check_network(folder, "resnet-20");
     check_network(folder, "efficientnet-fashion");
     return done();
 }

@@ -2,24 +2,28 @@
 """Makes tests/golden/*.tsv: what an independent implementation (PyTorch, in double
 precision) says of our networks. Run by hand, from the root of the tree:
 
-    python3 tests/golden/make_golden.py          # PyTorch 2.x and NumPy
+    python3 tests/golden/make_golden.py [NAME-VARIANT ...]   # PyTorch 2.x and NumPy
 
 Pictures, labels and initial weights are integer formulas that t_golden.c evaluates
 to the same bits, so that the files hold results only: the losses of ten steps and,
 of the first step's gradients, norms, projections and some elements; of running means
 norms and projections after the tenth. Dropout is left out on both sides.
 
-Rectifiers and maxima have kinks, and where a number lies on one, single precision
-may take the other side: the pictures are the first stream of noise for which PyTorch
-itself, in single precision, agrees with PyTorch in double."""
+Rectifiers and maxima have kinks, and where a number lies on one, single precision may
+take the other side, which moves some gradients by up to 4e-2 of their norm, in PyTorch's
+single precision as in ours; otherwise both agree with double precision within 1e-5. So
+the pictures are that stream of noise, of the first 40, whose first step stays farthest
+away from all kinks, for which PyTorch in single precision must agree with itself in double."""
+import contextlib
 import io
 import re
+import sys
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-STEPS, ELEMENTS = 10, 6
+STEPS, ELEMENTS, STREAMS = 10, 6, 40
 
 
 def noise(stream, n):
@@ -179,26 +183,26 @@ class Table(nn.Module):
 
 
 class AlexNet(Table):
-    """Krizhevsky et al. 2012, Section 3, a quarter as wide: kernels 5, 5, 3, 3, 3, two towers in
-    the second, fourth and fifth layer; responses normalised, then pooled, after the first two."""
+    """Krizhevsky et al. 2012, Section 3, in one column a third as wide or less: kernels 5, 3, 3, 3, 3;
+    after the first two layers pooled, then responses normalised."""
 
     shape = (1, 28, 28)
-    layers = [(1, 32, 5, 1), (32, 64, 5, 2), (64, 96, 3, 1), (96, 96, 3, 2), (96, 64, 3, 2)]
+    layers = [(1, 32, 5), (32, 64, 3), (64, 96, 3), (96, 96, 3), (96, 64, 3)]
 
     def __init__(self):
         super().__init__()
-        for i, (c, o, kernel, groups) in enumerate(self.layers):
-            self.conv(f"conv{i + 1}", c, o, kernel, groups)
+        for i, (c, o, kernel) in enumerate(self.layers):
+            self.conv(f"conv{i + 1}", c, o, kernel)
         for name, i, o in [("fc6", 64 * 2 * 2, 512), ("fc7", 512, 512), ("fc8", 512, 10)]:
             self.linear(name, i, o)
 
     def forward(self, x, label):
-        for i, (_, _, _, groups) in enumerate(self.layers):
-            x = F.relu(self.run(f"conv{i + 1}", x, groups=groups))
-            if i < 2:
-                x = F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2)
+        for i in range(len(self.layers)):
+            x = F.relu(self.run(f"conv{i + 1}", x))
             if i in (0, 1, 4):
                 x = F.max_pool2d(x, 3, 2)
+            if i < 2:
+                x = F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2)
         x = F.relu(self.full("fc7", F.relu(self.full("fc6", x.flatten(1)))))
         return F.cross_entropy(self.full("fc8", x), label)
 
@@ -230,11 +234,12 @@ class Vgg(Table):
 
 
 class ResNet(Table):
-    """He et al. 2015, Section 4.2: 6n + 2 layers, here 20, with shortcuts A."""
+    """He et al. 2015, Section 4.2: 6n + 2 layers, here 20, with shortcuts A, B or none."""
 
-    def __init__(self, shape, width):
+    def __init__(self, shape, width, shortcut="A", pooled=False):
         super().__init__()
-        self.shape, self.blocks = shape, []
+        self.pooled = pooled
+        self.shape, self.blocks, self.shortcut = shape, [], shortcut
         self.conv("conv1", shape[0], width, 3, bias=False, norm=True)
         channels = width
         for stage in range(3):
@@ -242,22 +247,80 @@ class ResNet(Table):
                 name, out = f"conv{stage + 2}_{block + 1}", width * 2**stage
                 self.conv(name + "a", channels, out, 3, bias=False, norm=True)
                 self.conv(name + "b", out, out, 3, bias=False, norm=True)
+                if shortcut == "B" and channels != out:
+                    self.conv(name + "s", channels, out, 1, bias=False, norm=True)
                 self.blocks.append((name, 2 if stage and block == 0 else 1))
                 channels = out
         self.linear("fc", channels, 10)
 
+    def way_past(self, name, x, y, stride):
+        more = y.shape[1] - x.shape[1]
+        if not self.shortcut:
+            return 0
+        if self.shortcut == "B" and more:
+            return self.run(name + "s", x, stride)
+        return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, more // 2, more - more // 2))
+
     def forward(self, x, label):
         x = F.relu(self.run("conv1", x))
+        if self.pooled:
+            x = F.max_pool2d(x, 3, 2, 1)
         for name, stride in self.blocks:
             y = self.run(name + "b", F.relu(self.run(name + "a", x, stride)))
-            more = y.shape[1] - x.shape[1]
-            x = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, more // 2, more - more // 2))
-            x = F.relu(x + y)
+            x = F.relu(self.way_past(name, x, y, stride) + y)
         return F.cross_entropy(self.full("fc", x.mean((2, 3))), label)
 
 
+class GoogLeNet(Table):
+    """Szegedy et al. 2014, Table 1 to inception (4b), a quarter as wide, with batch norm."""
+
+    shape, epsilon = (1, 28, 28), 1e-3
+    table = {  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
+        "3a": (64, 96, 128, 16, 32, 32),
+        "3b": (128, 128, 192, 32, 96, 64),
+        "4a": (192, 96, 208, 16, 48, 64),
+        "4b": (160, 112, 224, 24, 64, 64),
+    }
+
+    def __init__(self):
+        super().__init__()
+        conv = lambda name, i, o, kernel: self.conv(name, i, o // 4, kernel, bias=False, norm=True)
+        conv("conv1/3x3", 1, 64, 3)
+        conv("conv2/3x3_reduce", 16, 64, 1)
+        conv("conv2/3x3", 16, 192, 3)
+        i = 48
+        for module, (one, reduce3, three, reduce5, five, pool) in self.table.items():
+            name = f"inception_{module}/"
+            conv(name + "1x1", i, one, 1)
+            conv(name + "3x3_reduce", i, reduce3, 1)
+            conv(name + "3x3", reduce3 // 4, three, 3)
+            conv(name + "5x5_reduce", i, reduce5, 1)
+            conv(name + "5x5", reduce5 // 4, five, 5)
+            conv(name + "pool_proj", i, pool, 1)
+            i = (one + three + five + pool) // 4
+        self.linear("loss3/classifier", i, 10)
+
+    def layer(self, name, x):
+        return F.relu(self.run(name, x))
+
+    def forward(self, x, label):
+        x = F.max_pool2d(self.layer("conv1/3x3", x), 3, 2, ceil_mode=True)
+        x = self.layer("conv2/3x3", self.layer("conv2/3x3_reduce", x))
+        for module in self.table:
+            if module == "4a":
+                x = F.max_pool2d(x, 3, 2, ceil_mode=True)
+            name = f"inception_{module}/"
+            x = torch.cat([
+                self.layer(name + "1x1", x),
+                self.layer(name + "3x3", self.layer(name + "3x3_reduce", x)),
+                self.layer(name + "5x5", self.layer(name + "5x5_reduce", x)),
+                self.layer(name + "pool_proj", F.max_pool2d(x, 3, 1, 1)),
+            ], 1)
+        return F.cross_entropy(self.full("loss3/classifier", x.mean((2, 3))), label)
+
+
 class EfficientNet(Table):
-    """Tan & Le 2019, Table 1 scaled by 1/2 in width and depth, with the released code's rounding."""
+    """Tan & Le 2019, Table 1 scaled by 0.35 in width and 1/2 in depth, with the released code's rounding."""
 
     shape, epsilon, momentum = (1, 28, 28), 1e-3, 0.01
     table = [(1, 3, 16, 1), (6, 3, 24, 2), (6, 5, 40, 2), (6, 3, 80, 3), (6, 5, 112, 3), (6, 5, 192, 4), (6, 3, 320, 1)]
@@ -265,7 +328,7 @@ class EfficientNet(Table):
 
     @staticmethod
     def round_filters(filters):
-        wish = filters * 0.5
+        wish = filters * 0.35
         new = max(8, int(wish + 4) // 8 * 8)
         return new + 8 if new < 0.9 * wish else new
 
@@ -301,8 +364,8 @@ class EfficientNet(Table):
         return F.cross_entropy(self.full("fc", x), label, label_smoothing=0.1)
 
 
-def resnet_fashion():
-    return ResNet((1, 28, 28), 8)
+def resnet(*how):
+    return lambda: ResNet(*how)
 
 
 # ---- name, variant, network, batch, optimizer as in struct nn_recipe
@@ -315,7 +378,11 @@ GOLDEN = [
     ("filters", "gabor", Gabor, 32, ADAMW, 5e-3, 0.9, 1e-2, 1),
     ("alexnet", "fashion", AlexNet, 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("vgg", "fashion", Vgg, 16, SGD, 0.01, 0.9, 5e-4, 0),
-    ("resnet", "fashion", resnet_fashion, 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("googlenet", "fashion", GoogLeNet, 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("resnet", "fashion", resnet((1, 28, 28), 16, "A", True), 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("resnet", "20", resnet((3, 32, 32), 16), 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("resnet", "20-b", resnet((3, 32, 32), 16, "B"), 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("resnet", "plain-20", resnet((3, 32, 32), 16, ""), 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", EfficientNet, 16, SGD, 0.01, 0.9, 2e-4, 0),
 ]
 
@@ -359,6 +426,61 @@ def describe_buffers(net, out):
         out.write(f"buffer\t{name}\t{float(b.norm()):.12g}\t{1000 + i}\t{projection:.12g}\n")
 
 
+def pictures(net, batch, stream, dtype):
+    x = noise(stream, batch * int(np.prod(net.shape)))
+    return torch.from_numpy(x).to(dtype).reshape(batch, *net.shape)
+
+
+def relu_margin(z):
+    return z.abs().min() / z.square().mean().sqrt()
+
+
+def pool_margin(x, kernel, stride, padding=0, ceil_mode=False):
+    """Between the largest element of a window and the next one. Equal ones are rectified zeros, which pass no gradient."""
+    room = (padding, padding + stride - 1 if ceil_mode else padding) * 2
+    windows = F.pad(x, room, value=-torch.inf).unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(4)
+    largest = windows.amax(-1)
+    next_one = windows.masked_fill(windows == largest[..., None], -torch.inf).amax(-1)
+    return (largest - next_one).min() / x.square().mean().sqrt()
+
+
+@contextlib.contextmanager
+def watched_kinks(margins):
+    """Inside, relu() and max_pool2d() note how near to a kink they come, in units of their input's size."""
+    relu, max_pool2d = F.relu, F.max_pool2d
+
+    def watched_relu(z):
+        margins.append(float(relu_margin(z)))
+        return relu(z)
+
+    def watched_pool(x, *args, **options):
+        margins.append(float(pool_margin(x, *args, **options)))
+        return max_pool2d(x, *args, **options)
+
+    F.relu, F.max_pool2d = watched_relu, watched_pool
+    yield
+    F.relu, F.max_pool2d = relu, max_pool2d
+
+
+def margin(net, batch, stream):
+    margins = [np.inf]
+    with torch.no_grad(), watched_kinks(margins):
+        net(pictures(net, batch, stream, torch.float64), labels(batch))
+    return min(margins)
+
+
+def best_stream(row):
+    """max() takes the first where there are no kinks."""
+    net, batch = row[2](), row[3]
+    start(net, io.StringIO())
+    margins = {stream: margin(net, batch, stream) for stream in range(1, STREAMS + 1)}
+    stream = max(margins, key=margins.get)
+    agreement = disagreement(row, stream)
+    print(f"{row[0]}:{row[1]} stream {stream}: {margins[stream]:.1e} from a kink, agrees within {agreement:.1e}")
+    assert agreement < 5e-5
+    return stream
+
+
 def train(row, stream, dtype, out):
     """Ten steps; the losses and the first gradients."""
     name, variant, cls, batch, kind, rate, momentum, decay, clip = row
@@ -366,8 +488,7 @@ def train(row, stream, dtype, out):
     net = cls()
     start(net, out)
     net.to(dtype)
-    x = torch.from_numpy(noise(stream, batch * int(np.prod(net.shape)))).to(dtype).reshape(batch, *net.shape)
-    label = labels(batch)
+    x, label = pictures(net, batch, stream, dtype), labels(batch)
     opt = optimizer_of(kind, net.parameters(), rate, momentum, decay)
     losses, grads = [], []
     for step in range(STEPS):
@@ -400,7 +521,7 @@ def disagreement(row, stream):
 
 def make(row):
     name, variant, _, batch, kind, rate, momentum, decay, clip = row
-    stream = next(s for s in range(1, 100) if disagreement(row, s) < 5e-5)
+    stream = best_stream(row)
     with open(f"tests/golden/{name}-{variant}.tsv", "w") as out:
         out.write("# made by make_golden.py with PyTorch %s in double precision\n" % torch.__version__.split("+")[0])
         out.write(f"run\t{name}\t{variant}\t{batch}\t{kind}\t{rate:g}\t{momentum:g}\t{decay:g}\t{clip:g}\t{stream}\n")
@@ -410,4 +531,5 @@ def make(row):
 if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
     for row in GOLDEN:
-        make(row)
+        if f"{row[0]}-{row[1]}" in sys.argv[1:] or not sys.argv[1:]:
+            make(row)
