@@ -110,6 +110,8 @@ void crew_run(int threads, void (*work)(void *arg, const struct crew *crew), voi
 
 #endif
 
+void crew_dismiss(void) { (void)omp_pause_resource_all(omp_pause_soft); }
+
 int crew_cores(void)
 {
     cpu_set_t set;

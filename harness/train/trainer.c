@@ -120,8 +120,11 @@ static bool open_data(const struct opening *o)
         .height = flat ? 0 : image.dim[1],
         .width = flat ? image.dim[0] : image.dim[2],
     };
-    if (!o->spec->synthetic)
-        return dataset_open(o->spec->data, &wish, &t->data, o->err);
+    if (!o->spec->synthetic) {
+        const bool fine = dataset_open(o->spec->data, &wish, &t->data, o->err);
+        crew_dismiss(); /* all cores have read; the run may want fewer */
+        return fine;
+    }
     wish.seed = (uint64_t)o->spec->seed;
     wish.items = (size_t)t->recipe.batch * NOISE_STEPS;
     dataset_noise(&wish, graph_classes(t->graph), &t->data);
