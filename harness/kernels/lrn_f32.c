@@ -68,9 +68,9 @@ static inline void forward(const struct kn_lrn *o, size_t size, size_t rows, con
     }
 }
 
-/* Of the channels of a tile: s^-beta, and t with zeros around it. */
+/* Of the channels of a tile and its neighbours: s^-beta, and t with a halo of zeros behind it. */
 struct tile {
-    float power[HALO + TILE + HALO + VF], t[HALO + TILE + HALO + VF];
+    float power[HALO + TILE + 2 * HALO + VF], t[HALO + TILE + 2 * HALO + VF];
 };
 
 /* Channels [from, to), which have their places in the tile from `at` on. */
