@@ -380,7 +380,7 @@ GOLDEN = [
     ("vgg", "fashion", Vgg, 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("googlenet", "fashion", GoogLeNet, 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("resnet", "fashion", resnet((1, 28, 28), 16, "A", True), 16, SGD, 0.01, 0.9, 5e-4, 0),
-    ("resnet", "20", resnet((3, 32, 32), 16), 16, SGD, 0.01, 0.9, 5e-4, 0),
+    ("resnet", "20", resnet((3, 32, 32), 16), 16, SGD, 0.002, 0.9, 5e-4, 0),
     ("resnet", "20-b", resnet((3, 32, 32), 16, "B"), 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("resnet", "plain-20", resnet((3, 32, 32), 16, ""), 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", EfficientNet, 16, SGD, 0.01, 0.9, 2e-4, 0),
