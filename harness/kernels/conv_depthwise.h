@@ -5,9 +5,10 @@
 #include "kernels/conv_patch.h"
 #include "kernels/each.h"
 
-/* Loops over sums in registers, to be unrolled whole. Not for speed alone: without it GCC 12.2 -O3
- * (clang 14 not) gives wrong sums for one tap in five of conv_depthwise_grad_f32.c's 5x5 with
- * stride 1, whatever the instruction set; t_group_conv shows it. */
+/* Loops over sums in registers, to be unrolled whole. Not for speed alone: without it GCC 12.2 at -O3
+ * gives wrong sums for one tap in five of conv_depthwise_grad_f32.c's 5x5 with stride 1 (seen for
+ * scalar and avx512; right at -O2, and with clang 14 for scalar). Why is not known; t_group_conv
+ * shows it. */
 #if defined __GNUC__ && !defined __clang__
 #define UNROLL _Pragma("GCC unroll 24")
 #else
