@@ -110,8 +110,10 @@ static bool is_norm_chain(const struct pass_state *s, int p, int id)
            shape_equal(&from->shape, &s->g->node[id].shape);
 }
 
-/* norm(x) + r. Of two norms the later one takes the sum. */
-static bool residual_into_norm(struct pass_state *s, int id)
+/* x + r of equal shapes where `takes` says that x's producer can do the sum. Of two such the later
+ * one does. */
+static bool take_residual(struct pass_state *s, int id,
+                          bool (*takes)(const struct pass_state *s, int p, int id))
 {
     const struct node old = s->g->node[id];
     if (old.op != &op_add)
@@ -119,13 +121,18 @@ static bool residual_into_norm(struct pass_state *s, int id)
     const int later = old.in[1] > old.in[0];
     for (int i = 0; i < 2; i++) {
         const int p = old.in[later ^ i], other = old.in[later ^ i ^ 1];
-        if (!is_norm_chain(s, p, id) || s->g->node[p].attr.residual_in ||
+        if (!takes(s, p, id) || s->g->node[p].attr.residual_in ||
             !shape_equal(&s->g->node[other].shape, &old.shape))
             continue;
         s->g->node[id].attr.residual_in = merge(s, p, id, other);
         return true;
     }
     return false;
+}
+
+static bool residual_into_norm(struct pass_state *s, int id)
+{
+    return take_residual(s, id, is_norm_chain);
 }
 
 static bool activation_into_norm(struct pass_state *s, int id)
@@ -195,22 +202,9 @@ static bool activation_grad_into_epilogue(struct pass_state *s, int id)
     return false;
 }
 
-/* x + r of equal shapes, x from a matrix kernel. Of two such the later one takes the sum. */
 static bool residual_into_epilogue(struct pass_state *s, int id)
 {
-    const struct node old = s->g->node[id];
-    if (old.op != &op_add)
-        return false;
-    const int later = old.in[1] > old.in[0];
-    for (int i = 0; i < 2; i++) {
-        const int p = old.in[later ^ i], other = old.in[later ^ i ^ 1];
-        if (!can_merge(s, p, id) || s->g->node[p].attr.residual_in ||
-            !shape_equal(&s->g->node[other].shape, &old.shape))
-            continue;
-        s->g->node[id].attr.residual_in = merge(s, p, id, other);
-        return true;
-    }
-    return false;
+    return take_residual(s, id, can_merge);
 }
 
 /* x + b, b a vector along the last axis, x from a matrix multiply. */
