@@ -16,8 +16,15 @@ static const int acts[] = {KN_ACT_NONE, KN_ACT_RELU, KN_ACT_SILU};
 static struct kn_norm norm_of(const struct shape *s, int act)
 {
     const float *v = edge_noise(NUMBERS, 5 * s->C, 0.3f, 1.5f);
-    return (struct kn_norm){s->rows,  s->C,         s->lanes,     act,         v,
-                            v + s->C, v + 2 * s->C, v + 3 * s->C, v + 4 * s->C};
+    return (struct kn_norm){.rows = s->rows,
+                            .C = s->C,
+                            .lanes = s->lanes,
+                            .act = act,
+                            .a = v,
+                            .b = v + s->C,
+                            .mean = v + 2 * s->C,
+                            .q = v + 3 * s->C,
+                            .s = v + 4 * s->C};
 }
 
 static size_t floats_of(const struct shape *s) { return s->rows * s->C * s->lanes; }
@@ -31,7 +38,9 @@ static double act_of(int act, double z)
 static double slope_of(int act, double z)
 {
     const double s = 1 / (1 + exp(-z));
-    return act == KN_ACT_RELU ? (isnan(z) ? z : z > 0) : act == KN_ACT_SILU ? s * (1 + z * (1 - s)) : 1;
+    return act == KN_ACT_RELU   ? (isnan(z) ? z : z > 0)
+           : act == KN_ACT_SILU ? s * (1 + z * (1 - s))
+                                : 1;
 }
 
 static double line(const struct kn_norm *k, size_t c, float x)

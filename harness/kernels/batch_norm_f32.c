@@ -8,6 +8,7 @@
  *
  * with g = dy act'(a x + b): the activation's derivative comes from x, which has to be
  * read anyway, so y is not. Two passes forward and two backward, each bound by memory.
+ * y of norm and dy may be columns of a wider matrix (ld_y, ld_dy): then narrow rows stay apart.
  *
  * The caller's shift is any value of the channel's own, which takes the cancellation out
  * of squares - sum^2 / n. Sums run down the columns, four rows at a time into sums of
@@ -40,6 +41,14 @@ static inline void spread_tile(struct tile *t, const struct kn_norm *k, size_t f
         spread(t->n, k->C, k->lanes, k->q + first, t->q);
     if (k->s)
         spread(t->n, k->C, k->lanes, k->s + first, t->s);
+}
+
+/* ld: of an operand whose rows lie apart, or 0. */
+static inline struct shape shape_of(const struct kn_norm *k, size_t ld)
+{
+    if (ld)
+        return (struct shape){k->rows, k->C * k->lanes, 0};
+    return regroup(k->rows, k->C, k->lanes);
 }
 
 /* 1 / (1 + e^-z) to 2^-24 of 1, by the tangent: what a product with z needs, for half the price of
@@ -81,8 +90,8 @@ static inline vf gradient(const struct tile *t, int act, size_t j, size_t n, vf 
 
 /* ------------------------------------------------------------- elementwise */
 
-static inline void norm_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
-                             const float *x, const float *r, float *y)
+static inline void norm_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t ld_y,
+                             size_t width, const float *x, const float *r, float *y)
 {
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < width; j += VF) {
@@ -90,20 +99,20 @@ static inline void norm_rows(const struct tile *t, int act, size_t rows, size_t 
             vf z = vf_fma(vf_get(t->a + j, n), vf_get(x + at, n), vf_get(t->b + j, n));
             if (r)
                 z = z + vf_get(r + at, n);
-            vf_put(y + at, activate(act, z), n);
+            vf_put(y + row * ld_y + j, activate(act, z), n);
         }
 }
 
 static inline void norm(const struct kn_norm *k, int act, const float *x, const float *r, float *y)
 {
-    const struct shape s = regroup(k->rows, k->C, k->lanes);
-    const size_t behind = s.rows * s.columns;
+    const struct shape s = shape_of(k, k->ld_y);
+    const size_t behind = s.rows * s.columns, ld_y = k->ld_y ? k->ld_y : s.columns;
     struct tile t;
     for (size_t from = 0; from < s.columns; from += TILE) {
         spread_tile(&t, k, from, s.columns);
-        norm_rows(&t, act, s.rows, s.columns, t.n, x + from, r ? r + from : NULL, y + from);
+        norm_rows(&t, act, s.rows, s.columns, ld_y, t.n, x + from, r ? r + from : NULL, y + from);
         if (s.rest) /* then there is one tile only, and it is still at hand */
-            norm_rows(&t, act, 1, 0, s.rest, x + behind, r ? r + behind : NULL, y + behind);
+            norm_rows(&t, act, 1, 0, 0, s.rest, x + behind, r ? r + behind : NULL, y + behind);
     }
 }
 
@@ -117,13 +126,14 @@ void KN(norm_f32)(const struct kn_norm *k, const float *x, const float *r, float
         norm(k, KN_ACT_NONE, x, r, y);
 }
 
-static inline void grad_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
-                             const float *x, const float *dy, float *dx)
+static inline void grad_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t ld_dy,
+                             size_t width, const float *x, const float *dy, float *dx)
 {
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < width; j += VF) {
             const size_t n = width - j < VF ? width - j : VF, at = row * ld + j;
-            const vf v = vf_get(x + at, n), g = gradient(t, act, j, n, v, vf_get(dy + at, n));
+            const vf v = vf_get(x + at, n);
+            const vf g = gradient(t, act, j, n, v, vf_get(dy + row * ld_dy + j, n));
             const vf far = v - vf_get(t->mean + j, n);
             vf_put(dx + at,
                    vf_fma(vf_get(t->a + j, n), g,
@@ -135,14 +145,14 @@ static inline void grad_rows(const struct tile *t, int act, size_t rows, size_t 
 static inline void norm_grad(const struct kn_norm *k, int act, const float *x, const float *dy,
                              float *dx)
 {
-    const struct shape s = regroup(k->rows, k->C, k->lanes);
-    const size_t behind = s.rows * s.columns;
+    const struct shape s = shape_of(k, k->ld_dy);
+    const size_t behind = s.rows * s.columns, ld_dy = k->ld_dy ? k->ld_dy : s.columns;
     struct tile t;
     for (size_t from = 0; from < s.columns; from += TILE) {
         spread_tile(&t, k, from, s.columns);
-        grad_rows(&t, act, s.rows, s.columns, t.n, x + from, dy + from, dx + from);
+        grad_rows(&t, act, s.rows, s.columns, ld_dy, t.n, x + from, dy + from, dx + from);
         if (s.rest)
-            grad_rows(&t, act, 1, 0, s.rest, x + behind, dy + behind, dx + behind);
+            grad_rows(&t, act, 1, 0, 0, s.rest, x + behind, dy + behind, dx + behind);
     }
 }
 
@@ -158,25 +168,35 @@ void KN(norm_grad_f32)(const struct kn_norm *k, const float *x, const float *dy,
 
 /* -------------------------------------------------------------------- sums */
 
-/* Two sums over `rows` <= FEW rows for `vectors` vectors of columns from j on, the last of them n
- * floats wide: those of norm_sums, or with dy NULL those of norm_moments. They stay in registers.
- */
-static inline void sum_strip(const struct tile *t, int act, int vectors, size_t n, size_t rows,
-                             size_t ld, size_t j, const float *x, const float *dy,
-                             float total[SUMS][TILE])
+/* Rows that are summed: x, and dy or NULL. */
+struct operands {
+    size_t rows, ld, ld_dy;
+    const float *x, *dy;
+};
+
+static inline struct operands rows_from(const struct operands *o, size_t first, size_t rows)
+{
+    return (struct operands){rows, o->ld, o->ld_dy, o->x + first * o->ld,
+                             o->dy ? o->dy + first * o->ld_dy : NULL};
+}
+
+/* Two sums over at most FEW rows for `vectors` vectors of columns from j on, the last of them n
+ * floats wide: those of norm_sums, or without dy those of norm_moments. They stay in registers. */
+static inline void sum_strip(const struct tile *t, int act, int vectors, size_t n,
+                             const struct operands *o, size_t j, float total[SUMS][TILE])
 {
     vf plain[STRIP], times[STRIP], mean[STRIP];
     for (int v = 0; v < vectors; v++) {
         plain[v] = times[v] = vf_set(0.0f);
         mean[v] = vf_get(t->mean + j + (size_t)v * VF, n);
     }
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < o->rows; r++)
         for (int v = 0; v < vectors; v++) {
-            const size_t column = j + (size_t)v * VF, at = r * ld + column;
-            const vf here = vf_get(x + at, n), far = here - mean[v];
+            const size_t column = j + (size_t)v * VF;
+            const vf here = vf_get(o->x + r * o->ld + column, n), far = here - mean[v];
             vf g = far;
-            if (dy)
-                g = gradient(t, act, column, n, here, vf_get(dy + at, n));
+            if (o->dy)
+                g = gradient(t, act, column, n, here, vf_get(o->dy + r * o->ld_dy + column, n));
             plain[v] = plain[v] + g;
             times[v] = vf_fma(g, far, times[v]);
         }
@@ -188,31 +208,32 @@ static inline void sum_strip(const struct tile *t, int act, int vectors, size_t 
 }
 
 /* All columns of a few rows before the next ones: memory is met in its order. */
-static inline void add_few(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
-                           const float *x, const float *dy, float part[SUMS][TILE])
+static inline void add_few(const struct tile *t, int act, size_t width, const struct operands *o,
+                           float part[SUMS][TILE])
 {
     size_t j = 0;
     for (; j + STRIP * VF <= width; j += STRIP * VF)
-        sum_strip(t, act, STRIP, VF, rows, ld, j, x, dy, part);
+        sum_strip(t, act, STRIP, VF, o, j, part);
     for (; j + VF <= width; j += VF)
-        sum_strip(t, act, 1, VF, rows, ld, j, x, dy, part);
+        sum_strip(t, act, 1, VF, o, j, part);
     if (j < width)
-        sum_strip(t, act, 1, width - j, rows, ld, j, x, dy, part);
+        sum_strip(t, act, 1, width - j, o, j, part);
 }
 
-static inline void sum_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t width,
-                            const float *x, const float *dy, float total[SUMS][TILE])
+static inline void sum_rows(const struct tile *t, int act, size_t width, const struct operands *o,
+                            float total[SUMS][TILE])
 {
     float part[SUMS][TILE];
     for (int i = 0; i < SUMS; i++)
         memset(total[i], 0, width * sizeof total[i][0]);
-    for (size_t from = 0; from < rows; from += ROWS) {
-        const size_t to = rows - from < ROWS ? rows : from + ROWS;
+    for (size_t from = 0; from < o->rows; from += ROWS) {
+        const size_t to = o->rows - from < ROWS ? o->rows : from + ROWS;
         for (int i = 0; i < SUMS; i++)
             memset(part[i], 0, width * sizeof part[i][0]);
         for (size_t r = from, n; r < to; r += n) {
             n = to - r < FEW ? to - r : FEW;
-            add_few(t, act, n, ld, width, x + r * ld, dy ? dy + r * ld : NULL, part);
+            const struct operands few = rows_from(o, r, n);
+            add_few(t, act, width, &few, part);
         }
         for (int i = 0; i < SUMS; i++)
             EACH(width, total[i], AT(total[i]) + AT(part[i]));
@@ -222,18 +243,21 @@ static inline void sum_rows(const struct tile *t, int act, size_t rows, size_t l
 static inline void reduce(const struct kn_norm *k, int act, const float *x, const float *dy,
                           float *out[SUMS])
 {
-    const struct shape s = regroup(k->rows, k->C, k->lanes);
+    const struct shape s = shape_of(k, k->ld_dy);
     const size_t behind = s.rows * s.columns, row = k->C * k->lanes;
+    const size_t ld_dy = k->ld_dy ? k->ld_dy : s.columns;
     struct tile t;
     float total[SUMS][TILE];
     for (size_t from = 0; from < s.columns; from += TILE) {
         double sum[SUMS][TILE] = {{0}};
         spread_tile(&t, k, from, s.columns);
-        sum_rows(&t, act, s.rows, s.columns, t.n, x + from, dy ? dy + from : NULL, total);
+        const struct operands o = {s.rows, s.columns, ld_dy, x + from, dy ? dy + from : NULL};
+        sum_rows(&t, act, t.n, &o, total);
         for (int i = 0; i < SUMS; i++)
             gather(t.n, k->C, k->lanes, total[i], sum[i]);
         if (s.rest) {
-            sum_rows(&t, act, 1, 0, s.rest, x + behind, dy ? dy + behind : NULL, total);
+            const struct operands rest = {1, 0, 0, x + behind, dy ? dy + behind : NULL};
+            sum_rows(&t, act, s.rest, &rest, total);
             for (int i = 0; i < SUMS; i++)
                 gather(s.rest, k->C, k->lanes, total[i], sum[i]);
         }

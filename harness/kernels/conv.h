@@ -17,6 +17,7 @@
 #define CONV_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct kn_conv {
@@ -30,9 +31,17 @@ struct kn_conv {
     const uint8_t *mask; /* [O][C], 0 where w is fixed at 0 (LeNet-5's Table I); NULL: all
                           * connected. What w holds there does not matter, and
                           * conv_grad_weight_f32 writes exact zeros. */
+    size_t ld_y; /* floats from pixel to pixel of the forward pass's y; 0: O. Else conv_has_ld_y()
+                  * must hold, and e has neither residual nor y. */
 };
 
 static inline int conv_groups(const struct kn_conv *c) { return c->groups > 1 ? c->groups : 1; }
+
+/* Can the forward pass leave room between the pixels of y? */
+static inline bool conv_has_ld_y(const struct kn_conv *c)
+{
+    return !c->lanes && conv_groups(c) == 1;
+}
 
 /* Minimal filtering, Winograd F(2x2,3x3) and F(4x4,3x3), applies to 3 x 3 kernels of stride 1 with
  * padding 0 to 2, NHWC, without groups and mask; conv_winograd_f32.c has its error bound. CONV_AUTO

@@ -40,6 +40,7 @@ struct kn_norm {
     size_t rows, C, lanes;
     int act; /* enum kn_act: NONE, RELU or SILU */
     const float *a, *b, *mean, *q, *s;
+    size_t ld_y, ld_dy; /* floats from row to row of norm's y; of dy; 0: dense, C lanes */
 };
 
 /* Local response normalisation over C channels: y = x (k + alpha/size sum x^2)^-beta, the sum over

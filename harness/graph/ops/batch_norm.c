@@ -180,7 +180,15 @@ static void run_grad(const struct step *s, const struct crew *crew)
     }
     const struct range mine = share_of(crew, c.rows, 16);
     const size_t at = mine.from * c.C * c.lanes;
-    const struct kn_norm k = {mine.to - mine.from, c.C, c.lanes, attr->act, a, b, moments, q, rest};
+    const struct kn_norm k = {.rows = mine.to - mine.from,
+                              .C = c.C,
+                              .lanes = c.lanes,
+                              .act = attr->act,
+                              .a = a,
+                              .b = b,
+                              .mean = moments,
+                              .q = q,
+                              .s = rest};
     const float *x = s->in[GRAD_X], *dy = s->in[GRAD_DY];
     kn->norm_grad_f32(&k, x + at, dy + at, (float *)s->out + at);
 }
