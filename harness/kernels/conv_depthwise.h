@@ -5,20 +5,64 @@
 #include "kernels/conv_patch.h"
 #include "kernels/each.h"
 
-/* Loops over sums in registers, to be unrolled whole. Not for speed alone: without it GCC 12.2 at -O3
- * gives wrong sums for one tap in five of conv_depthwise_grad_f32.c's 5x5 with stride 1 (seen for
- * scalar and avx512; right at -O2, and with clang 14 for scalar). Why is not known; t_group_conv
- * shows it. */
+/* Loops over sums in registers, to be unrolled whole. Not for speed alone: as loops, gcc 12.2 at
+ * -O3 threads jumps of conv_depthwise_grad_f32.c's 5x5 with stride 1 wrongly, and one tap in five
+ * has wrong sums (all instruction sets; right with -fno-thread-jumps, at -O2 and with clang, and
+ * the sanitizers find nothing). t_group_conv shows it. */
 #if defined __GNUC__ && !defined __clang__
 #define UNROLL _Pragma("GCC unroll 24")
 #else
 #define UNROLL _Pragma("unroll")
 #endif
 
+/* A vector that is to stay in a register: left alone, gcc loads a source again with each product,
+ * and then the loads bound the loop. */
+#if defined __x86_64__
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined __aarch64__
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v) ((void)0)
+#endif
+
+/* The place of the next pixel, made of this one's: left alone, gcc keeps more places than there are
+ * registers. */
+static inline __attribute__((always_inline)) void next_pixel(const float **at, size_t C)
+{
+    *at += C;
+    __asm__("" : "+r"(*at));
+}
+
 enum {
     DEPTHWISE_TAPS = 5,  /* in a row, at most, of kernels that are unrolled; others take loops */
     DEPTHWISE_STRIDE = 4 /* at most */
 };
+
+/* Memory that is asked for a few lines at a time while other work is done. The prefetchers, who
+ * see pieces of pixels a row of channels apart, would not guess it. */
+struct stream {
+    const char *at, *end;
+    size_t step; /* bytes at a time */
+};
+
+/* [from, to) in so many steps. */
+static inline void stream_set(struct stream *s, const float *from, const float *to, size_t steps)
+{
+    enum { LINE = 64 };
+    s->at = (const char *)from;
+    s->end = (const char *)to;
+    const size_t bytes = (size_t)(s->end - s->at);
+    s->step = ((bytes + steps - 1) / steps + LINE - 1) / LINE * LINE;
+}
+
+static inline void stream_on(struct stream *s)
+{
+    enum { LINE = 64 };
+    const char *const next = (size_t)(s->end - s->at) < s->step ? s->end : s->at + s->step;
+    for (; s->at < next; s->at += LINE)
+        __builtin_prefetch(s->at, 0, 2);
+    s->at = next;
+}
 
 /* finish_vector() for the first n channels of a vector. */
 static inline vf finish_part(const struct finish *f, vf v, size_t at, size_t n)

@@ -4,17 +4,21 @@
  * A vector holds as many channels of one pixel. A row of the target is done in blocks of
  * up to eight pixels whose sums stay in registers: for each tap row the weights of the vector
  * are loaded once, each source pixel once, and goes to all the sums that it belongs to. So
- * there are three multiply-adds or more to a load, and the loads, from a few rows of a few
- * channels, are L1's. Backward with stride s the columns fall into s grids (conv_patch.h)
- * with fewer taps each.
+ * there are three multiply-adds or more to a load. Backward with stride s the columns fall into
+ * s grids (conv_patch.h) with fewer taps each.
+ *
+ * There is little arithmetic to a byte, so memory decides. Target rows are done in groups: their
+ * source rows lie in L2, and a block goes down the group, so that L1 has what the next row meets
+ * again. Meanwhile the rows of the next group come to L2 (struct stream).
  *
  * Each sum is one chain of fused multiply-adds, bias first, in the order of the taps: the bits
  * depend on neither threads nor blocks. */
 #include "kernels/conv_depthwise.h"
 
 enum {
-    BLOCK = 8,              /* pixels, at most */
-    CHUNK_FLOATS = 6 * 1024 /* of source rows that stay in L1 */
+    BLOCK = 8,  /* pixels, at most */
+    CHUNK = 64, /* channels that go along a row together: L1 has what the next block meets again */
+    GROUP = 8   /* target rows, at most */
 };
 
 /* ---- one block of pixels, one vector of channels ---- */
@@ -30,35 +34,37 @@ struct block {
     ptrdiff_t w_row, w_tap;
     const float *bias; /* or NULL */
     float *out;
-    size_t target_step; /* floats between pixels of the target */
-    size_t out_step;    /* and of out, which is the target unless there is more to do */
-    size_t n;           /* channels, at most VF */
+    size_t out_step; /* floats between its pixels */
+    size_t n;        /* channels, at most VF */
 };
 
 typedef void block_fn(const struct block *b);
 
-/* The compiler unrolls all but the loop over tap rows. `inside`: no tap lies in the border;
- * `whole`: the vector is full. */
-static inline __attribute__((always_inline)) void
-sum_block(const struct block *b, int pixels, int taps, int step, bool inside, bool whole)
+/* The compiler unrolls all but the loop over tap rows. `whole`: the vector is full. The first
+ * pixel's last tap is not left of the source, nor the last pixel's first one right of it. */
+static inline __attribute__((always_inline)) void sum_block(const struct block *b, int pixels,
+                                                            int taps, int step, bool whole)
 {
     const size_t n = whole ? VF : b->n;
+    const int last = (pixels - 1) * step;
     vf sum[BLOCK], w[DEPTHWISE_TAPS];
     const vf bias = b->bias ? vf_get(b->bias, n) : vf_set(0);
     UNROLL
     for (int p = 0; p < pixels; p++)
         sum[p] = bias;
+    const ptrdiff_t left = (ptrdiff_t)b->left * (ptrdiff_t)b->C;
     const float *row = b->source, *weights = b->w;
     for (int u = 0; u < b->rows; u++, row += b->row, weights += b->w_row) {
         UNROLL
         for (int v = 0; v < taps; v++)
             w[v] = vf_get(weights + v * b->w_tap, n);
+        const float *at = row + left;
         UNROLL
-        for (int q = 0; q < (pixels - 1) * step + taps; q++) {
-            const int at = b->left + q;
-            if (!inside && (at < 0 || at >= b->width))
+        for (int q = 0; q < last + taps; q++, next_pixel(&at, b->C)) {
+            if ((q < taps - 1 && b->left + q < 0) || (q > last && b->left + q >= b->width))
                 continue;
-            const vf x = vf_get(row + (size_t)at * b->C, n);
+            vf x = vf_get(at, n);
+            IN_REGISTER(x);
             UNROLL
             for (int v = 0; v < taps; v++)
                 if (q >= v && (q - v) % step == 0 && (q - v) / step < pixels)
@@ -95,27 +101,25 @@ static inline __attribute__((always_inline)) void sum_block_any(const struct blo
         vf_put(b->out + (size_t)p * b->out_step, sum[p], b->n);
 }
 
-/* A block function for each kind of place, each number of pixels in a block, and the
- * kernels that networks have. */
-enum { INSIDE, BORDER, PART, PLACES };
+/* A block function for whole vectors and for a part of one, for each number of pixels in a block,
+ * and for the kernels that networks have, or their parts that meet in a grid. */
+enum { WHOLE, PART, VECTORS };
 enum { SIZES = 4 };
 static const int sizes[SIZES] = {8, 7, 4, 1};
 
-#define BLOCKS(pixels, taps, step)                                       \
-    static void inside_##pixels##_##taps##_##step(const struct block *b) \
-    {                                                                    \
-        sum_block(b, pixels, taps, step, true, true);                    \
-    }                                                                    \
-    static void border_##pixels##_##taps##_##step(const struct block *b) \
-    {                                                                    \
-        sum_block(b, pixels, taps, step, false, true);                   \
-    }                                                                    \
-    static void part_##pixels##_##taps##_##step(const struct block *b)   \
-    {                                                                    \
-        sum_block(b, pixels, taps, step, false, false);                  \
+#define BLOCKS(pixels, taps, step)                                      \
+    static void whole_##pixels##_##taps##_##step(const struct block *b) \
+    {                                                                   \
+        sum_block(b, pixels, taps, step, true);                         \
+    }                                                                   \
+    static void part_##pixels##_##taps##_##step(const struct block *b)  \
+    {                                                                   \
+        sum_block(b, pixels, taps, step, false);                        \
     }
 #define KERNELS(taps, step) \
     BLOCKS(8, taps, step) BLOCKS(7, taps, step) BLOCKS(4, taps, step) BLOCKS(1, taps, step)
+KERNELS(1, 1)
+KERNELS(2, 1)
 KERNELS(3, 1)
 KERNELS(5, 1)
 KERNELS(3, 2)
@@ -126,26 +130,30 @@ static void any_4(const struct block *b) { sum_block_any(b, 4); }
 static void any_1(const struct block *b) { sum_block_any(b, 1); }
 
 /* clang-format off */
-#define PLACES_OF(pixels, taps, step) \
-    {inside_##pixels##_##taps##_##step, border_##pixels##_##taps##_##step, part_##pixels##_##taps##_##step}
+#define OF_SIZE(pixels, taps, step) {whole_##pixels##_##taps##_##step, part_##pixels##_##taps##_##step}
 #define SIZES_OF(taps, step) \
-    {taps, step, {PLACES_OF(8, taps, step), PLACES_OF(7, taps, step), PLACES_OF(4, taps, step), PLACES_OF(1, taps, step)}}
+    {taps, step, {OF_SIZE(8, taps, step), OF_SIZE(7, taps, step), OF_SIZE(4, taps, step), OF_SIZE(1, taps, step)}}
 static const struct kind {
     int taps, step;
-    block_fn *fn[SIZES][PLACES];
+    block_fn *fn[SIZES][VECTORS];
 } kinds[] = {
     SIZES_OF(3, 1),
     SIZES_OF(5, 1),
     SIZES_OF(3, 2),
     SIZES_OF(5, 2),
-    {0, 0, {{any_8, any_8, any_8}, {any_7, any_7, any_7}, {any_4, any_4, any_4}, {any_1, any_1, any_1}}},
+    SIZES_OF(2, 1), /* of 3x3 or 5x5 backward with stride 2 */
+    SIZES_OF(1, 1), /* of 3x3 */
+    {0, 0, {{any_8, any_8}, {any_7, any_7}, {any_4, any_4}, {any_1, any_1}}},
 };
 /* clang-format on */
 
-static const struct kind *kind_of(int taps, int step)
+/* Of the columns of a grid; sum_block() has pixels that meet the source only. */
+static const struct kind *kind_of(const struct grid *cols, int width)
 {
+    const bool meet = cols->source + cols->taps > 0 &&
+                      (cols->points - 1) * cols->source_step + cols->source < width;
     const struct kind *k = kinds;
-    while (k->taps && !(k->taps == taps && k->step == step))
+    while (k->taps && !(meet && k->taps == cols->taps && k->step == cols->source_step))
         k++;
     return k;
 }
@@ -153,6 +161,14 @@ static const struct kind *kind_of(int taps, int step)
 /* Of the pixels that are left: sevens where they come out even, as ImageNet's maps of 7 to 112 do.
  */
 static int size_of(int left) { return left % 7 == 0 ? 1 : left >= 8 ? 0 : left >= 4 ? 2 : 3; }
+
+static int blocks_of(int points)
+{
+    int n = 0;
+    for (int j = 0; j < points; j += sizes[size_of(points - j)])
+        n++;
+    return n;
+}
 
 /* ---- a pass ---- */
 
@@ -164,7 +180,32 @@ struct pass {
     int parts, SH, SW, TH, TW;
     struct grid rows[DEPTHWISE_STRIDE], cols[DEPTHWISE_STRIDE];
     const struct kind *kind[DEPTHWISE_STRIDE];
+    struct stream next_source, next_target; /* the next group's */
 };
+
+/* What of a target row depends on neither column nor channel. */
+struct row {
+    const float *source, *w; /* the first source row that it meets, the weights of that tap row */
+    size_t at;               /* floats before it in the target */
+    int rows;                /* tap rows */
+};
+
+/* Target row h of an image for the columns `cols`. */
+static struct row row_of(const struct pass *p, int image, int h, const struct grid *cols)
+{
+    const struct grid *rows = &p->rows[h % p->parts];
+    const size_t C = (size_t)p->c->C, line = (size_t)p->SW * C;
+    const int top = h / p->parts * rows->source_step + rows->source;
+    const int first = most(0, -top), end = most(first, least(rows->taps, p->SH - top));
+    const int tap = rows->tap + first * rows->tap_step;
+    struct row r = {p->source, p->packed,
+                    ((size_t)image * (size_t)p->TH + (size_t)h) * (size_t)p->TW * C, end - first};
+    if (r.rows && cols->taps) {
+        r.source += ((size_t)image * (size_t)p->SH + (size_t)(top + first)) * line;
+        r.w += (size_t)(tap * p->c->KW + cols->tap) * C;
+    }
+    return r;
+}
 
 /* What is more than a bias: sums [pixels][VF] to their places. */
 static void finish_block(const struct finish *f, const float *sums, int pixels, size_t n, size_t at,
@@ -178,77 +219,121 @@ static void finish_block(const struct finish *f, const float *sums, int pixels, 
     }
 }
 
-/* One block of a target row, channels [from, to); b lacks what depends on the channel. */
-static void run_block(const struct pass *p, const struct kind *kind, int size, struct block *b,
-                      size_t at, int from, int to)
+/* Blocks below each other: `of` has what depends on neither row nor channel, `at` is where the
+ * first pixel lies in a target row, `step` from there to the next. */
+static void run_blocks(struct pass *p, const struct block *of, block_fn *fn, int pixels, size_t at,
+                       size_t step, int ch, const struct row *rows, int n)
 {
     float sums[BLOCK * VF] = {0};
-    const struct block first = *b;
-    const int pixels = sizes[size], end = b->left + (pixels - 1) * b->step + b->taps;
-    const int place = b->left >= 0 && end <= b->width ? INSIDE : BORDER;
-    for (int ch = from; ch < to; ch += VF) {
-        b->n = (size_t)least(VF, to - ch);
-        b->source = first.source + ch;
-        b->w = first.w + ch;
-        b->bias = p->finish.e.bias ? p->finish.e.bias + ch : NULL;
-        b->out = p->finish.plain ? p->target + at + ch : sums;
-        kind->fn[size][b->n < VF ? PART : place](b);
+    struct block b = *of;
+    b.n = (size_t)least(VF, p->c->C - ch);
+    b.bias = p->finish.e.bias ? p->finish.e.bias + ch : NULL;
+    b.out_step = p->finish.plain ? step : VF;
+    for (const struct row *r = rows; r < rows + n; r++) {
+        const size_t to = r->at + at + (size_t)ch;
+        b.source = r->source + ch;
+        b.w = r->w + ch;
+        b.rows = r->rows;
+        b.out = p->finish.plain ? p->target + to : sums;
+        fn(&b);
         if (!p->finish.plain)
-            finish_block(&p->finish, sums, pixels, b->n, at + (size_t)ch, first.target_step,
-                         p->target);
+            finish_block(&p->finish, sums, pixels, b.n, to, step, p->target);
+        stream_on(&p->next_source);
+        stream_on(&p->next_target);
     }
 }
 
-/* Columns of grid `part` of target row h, channels [from, to). */
-static void run_line(const struct pass *p, int image, int h, int part, int from, int to)
+/* The columns of a grid in n rows, channels [from, to). */
+static void run_columns(struct pass *p, int part, const struct row *rows, int n, int from, int to)
 {
-    const struct grid *rows = &p->rows[h % p->parts], *cols = &p->cols[part];
-    const size_t C = (size_t)p->c->C;
-    const int top = h / p->parts * rows->source_step + rows->source;
-    const int first = most(0, -top), end = most(first, least(rows->taps, p->SH - top));
-    const int tap = rows->tap + first * rows->tap_step;
+    const struct grid *cols = &p->cols[part];
+    const size_t C = (size_t)p->c->C, step = (size_t)cols->target_step * C;
     struct block b = {.row = (size_t)p->SW * C,
                       .C = C,
-                      .rows = end - first,
                       .taps = cols->taps,
                       .step = cols->source_step,
                       .width = p->SW,
-                      .w_row = rows->tap_step * p->c->KW * (ptrdiff_t)C,
-                      .w_tap = cols->tap_step * (ptrdiff_t)C,
-                      .target_step = (size_t)cols->target_step * C};
-    b.out_step = p->finish.plain ? b.target_step : VF;
-    b.source =
-        p->source + ((size_t)image * (size_t)p->SH + (size_t)(b.rows ? top + first : 0)) * b.row;
-    b.w = p->packed + (b.rows && b.taps ? (size_t)(tap * p->c->KW + cols->tap) * C : 0);
-    const size_t line = ((size_t)image * (size_t)p->TH + (size_t)h) * (size_t)p->TW;
+                      .w_row = p->rows[0].tap_step * p->c->KW * (ptrdiff_t)C,
+                      .w_tap = cols->tap_step * (ptrdiff_t)C};
     for (int j = 0, size; j < cols->points; j += sizes[size]) {
         size = size_of(cols->points - j);
         b.left = j * cols->source_step + cols->source;
-        const size_t at = (line + (size_t)(cols->target + j * cols->target_step)) * C;
-        struct block one = b;
-        run_block(p, p->kind[part], size, &one, at, from, to);
+        const size_t at = (size_t)cols->target * C + (size_t)j * step;
+        for (int ch = from; ch < to; ch += VF)
+            run_blocks(p, &b, p->kind[part]->fn[size][ch + VF <= to ? WHOLE : PART], sizes[size],
+                       at, step, ch, rows, n);
     }
 }
 
-/* Channels that are done together: the rows that a target row meets stay in L1. */
-static int chunk_channels(const struct pass *p)
+/* Target rows [from, to) of one image. */
+static void run_group(struct pass *p, int image, int from, int to)
 {
-    const int taps = p->rows[0].taps + 1;
-    const int vectors = CHUNK_FLOATS / VF / (taps * p->SW);
-    return vectors < 4 ? p->c->C : vectors * VF;
+    const int C = p->c->C;
+    for (int part = 0; part < p->parts; part++) {
+        struct row rows[GROUP];
+        for (int h = from; h < to; h++)
+            rows[h - from] = row_of(p, image, h, &p->cols[part]);
+        for (int ch = 0; ch < C; ch += CHUNK)
+            run_columns(p, part, rows, to - from, ch, least(C, ch + CHUNK));
+    }
+}
+
+/* ---- groups ---- */
+
+/* Source rows of all images up to the last one that target row `row` of all images, and those
+ * before it, meet. */
+static size_t source_rows(const struct pass *p, int row)
+{
+    const int image = row / p->TH, h = row % p->TH;
+    int end = 0;
+    for (int i = most(0, h - p->parts + 1); i <= h; i++) {
+        const struct grid *rows = &p->rows[i % p->parts];
+        end = most(end, i / p->parts * rows->source_step + rows->source + rows->taps);
+    }
+    return (size_t)image * (size_t)p->SH + (size_t)least(p->SH, end);
+}
+
+/* Rows of a group: with what it meets, and the next group, it fills half of L2. */
+static int group_rows(const struct pass *p)
+{
+    const size_t floats = (size_t)(p->TW + p->SW * p->SH / p->TH) * (size_t)p->c->C;
+    const size_t fit = kn_caches()->l2 / 4 / sizeof(float) / floats / (size_t)p->parts;
+    return (int)(fit < 1                          ? 1
+                 : fit * (size_t)p->parts > GROUP ? GROUP / (size_t)p->parts
+                                                  : fit) *
+           p->parts;
+}
+
+/* Where the group that begins at `row` ends. */
+static int group_end(const struct pass *p, int row, int rows, int to)
+{
+    return least(least(to, row + rows), (row / p->TH + 1) * p->TH);
+}
+
+/* While `blocks` blocks are done, target rows [from, to) and what they meet come to L2. */
+static void stream_group(struct pass *p, int from, int to, size_t blocks)
+{
+    const size_t C = (size_t)p->c->C, line = (size_t)p->SW * C, out = (size_t)p->TW * C;
+    const size_t met = from ? source_rows(p, from - 1) : 0,
+                 meets = to > from ? source_rows(p, to - 1) : met;
+    stream_set(&p->next_source, p->source + met * line, p->source + meets * line, blocks);
+    stream_set(&p->next_target, p->target + (size_t)from * out, p->target + (size_t)to * out,
+               blocks);
 }
 
 /* Target rows [from, to) of all images. */
-static void run_rows(const struct pass *p, int from, int to)
+static void run_rows(struct pass *p, int from, int to)
 {
-    const int chunk = chunk_channels(p);
+    const int rows = group_rows(p), vectors = (p->c->C + VF - 1) / VF;
+    int blocks = 0;
+    for (int part = 0; part < p->parts; part++)
+        blocks += blocks_of(p->cols[part].points) * vectors;
     for (int row = from, next; row < to; row = next) {
-        const int image = row / p->TH;
-        next = least(to, (image + 1) * p->TH);
-        for (int ch = 0; ch < p->c->C; ch += chunk)
-            for (int h = row; h < next; h++)
-                for (int part = 0; part < p->parts; part++)
-                    run_line(p, image, h - image * p->TH, part, ch, least(p->c->C, ch + chunk));
+        next = group_end(p, row, rows, to);
+        stream_group(p, next, next < to ? group_end(p, next, rows, to) : next,
+                     (size_t)blocks * (size_t)(next - row));
+        const int first = row / p->TH * p->TH;
+        run_group(p, row / p->TH, row - first, next - first);
     }
 }
 
@@ -278,7 +363,7 @@ void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilo
         const struct patches g = KN(conv_patches)(c, back, i * p.parts + i, source);
         p.rows[i] = g.rows;
         p.cols[i] = g.cols;
-        p.kind[i] = kind_of(g.cols.taps, g.cols.source_step);
+        p.kind[i] = kind_of(&g.cols, p.SW);
     }
     size_t from, to; /* [C][taps] -> [taps][C] */
     crew_share(crew, C, VF, &from, &to);
