@@ -1,6 +1,7 @@
 /* random_graph.h — graphs for tests of properties: small, valid, and a function
- * of the seed. Images pass through convolutions, pooling, gains, activations and
- * residual sums in random order, are flattened, and go on through linear layers. */
+ * of the seed. Images pass through convolutions, pooling, gains, activations,
+ * residual sums and branches that are joined again in random order, are flattened, and
+ * go on through linear layers. */
 #ifndef RANDOM_GRAPH_H
 #define RANDOM_GRAPH_H
 
@@ -48,10 +49,39 @@ static inline nn_value random_flat_layer(struct rng *r, nn_value x)
     }
 }
 
+/* Pieces of a join: what can be written in place, what cannot, and what somebody else reads too. */
+static inline nn_value random_branch(struct rng *r, nn_value x)
+{
+    const int width = (int)(1 + rng_below(r, 20));
+    switch (rng_below(r, 6)) {
+    case 0: return nn_relu(nn_batch_norm(nn_conv2d(x, width, .kernel = 1, .no_bias = true), 1e-3f));
+    case 1: return nn_relu(nn_conv2d(x, width, .kernel = 3, .pad = 1));
+    case 2: return nn_conv2d(x, width, .kernel = 5, .pad = 2, .no_bias = true);
+    case 3:
+        return nn_batch_norm(nn_conv2d(x, width, .kernel = 3, .pad = 1, .no_bias = true), 1e-3f);
+    case 4: return nn_tanh(nn_conv2d(x, width, .kernel = 1));
+    default: return x;
+    }
+}
+
+static inline nn_value random_branches(struct rng *r, nn_value x, int row)
+{
+    nn_value piece[4];
+    const int pieces = (int)(2 + rng_below(r, 3));
+    for (int i = 0; i < pieces; i++) {
+        nn_row(x.graph, "image%d/%d", row, i);
+        piece[i] = i && rng_below(r, 6) == 0 ? piece[i - 1] : random_branch(r, x);
+    }
+    nn_row(x.graph, "image%d/join", row);
+    x = nn_join_(1, pieces, piece, "random_graph.h");
+    return rng_below(r, 4) ? x : nn_mul(x, nn_join_(1, pieces, piece, "random_graph.h"));
+}
+
 /* An image, a label, a loss, and its accuracy. The batch decides whether lanes are possible. */
 static inline struct nn_graph *random_graph(uint64_t seed, int batch, bool dropout)
 {
-    struct rng r = rng_make(seed, rng_stream("random graph"));
+    struct rng r = rng_make(seed, rng_stream("random graph")),
+               branches = rng_make(seed, rng_stream("random branches"));
     struct nn_graph *g = graph_new(batch);
     const int size = (int)(4 + rng_below(&r, 6)), images = (int)rng_below(&r, 5);
     nn_value x = nn_input(g, "image", NN_F32, NN_SHAPE((int)(1 + rng_below(&r, 3)), size, size));
@@ -60,6 +90,8 @@ static inline struct nn_graph *random_graph(uint64_t seed, int batch, bool dropo
     for (int i = 0; i < images; i++) {
         nn_row(g, "image%d", row++);
         x = random_activation(&r, random_image_layer(&r, x));
+        if (rng_below(&branches, 2))
+            x = random_branches(&branches, x, row);
     }
     x = nn_flatten(x);
     for (int i = (int)rng_below(&r, 4); i > 0; i--) {

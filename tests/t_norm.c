@@ -2,7 +2,7 @@
  * and edges that matter, with NaN and in place. */
 #include "tests/kernel_test.h"
 
-enum { X, DY, R, Y, W, NUMBERS, SUMS };
+enum { X, DY, R, Y, W, NUMBERS, SUMS, WIDE };
 static const double eps = 0x1p-24;
 
 static const struct shape {
@@ -66,6 +66,40 @@ static void each_case(void (*check)(const struct shape *s, const struct kn_norm 
         }
 }
 
+/* ---- rows apart: columns of a wider matrix ---- */
+
+enum { GAP = 5 };
+
+static size_t row_of(const struct shape *s) { return s->C * s->lanes; }
+
+/* The rows of x with a gap behind each. */
+static float *spread_rows(const struct shape *s, const float *x)
+{
+    const size_t row = row_of(s), ld = row + GAP;
+    float *wide = edge_noise(WIDE, s->rows * ld, 7, 8);
+    for (size_t i = 0; i < s->rows; i++)
+        memcpy(wide + i * ld, x + i * row, row * sizeof *x);
+    return wide;
+}
+
+static void check_norm_apart(const struct shape *s, const struct kn_norm *k, const float *x,
+                             const float *r, const float *y)
+{
+    const size_t row = row_of(s), ld = row + GAP;
+    struct kn_norm apart = *k;
+    apart.ld_y = ld;
+    float *wide = edge_noise(WIDE, s->rows * ld, 7, 8);
+    kn->norm_f32(&apart, x, r, wide);
+    bool same = true, gaps = true;
+    for (size_t i = 0; i < s->rows; i++) {
+        same &= memcmp(wide + i * ld, y + i * row, row * sizeof *y) == 0;
+        for (size_t g = row; g < ld; g++)
+            gaps &= wide[i * ld + g] >= 7;
+    }
+    expect_true(same, "the same bits with rows apart");
+    expect_true(gaps, "and nothing between them");
+}
+
 static void check_norm(const struct shape *s, const struct kn_norm *k)
 {
     const size_t n = floats_of(s);
@@ -75,6 +109,7 @@ static void check_norm(const struct shape *s, const struct kn_norm *k)
     for (size_t i = 0; i < n; i++)
         expect((double)y[i], act_of(k->act, line(k, channel_of(s, i), x[i]) + (double)r[i]),
                64 * eps, n, i);
+    check_norm_apart(s, k, x, r, y);
     kn->norm_f32(k, x, NULL, y);
     kn->norm_f32(k, in_place, NULL, in_place);
     for (size_t i = 0; i < n; i++)
@@ -104,6 +139,11 @@ static void check_grad(const struct shape *s, const struct kn_norm *k)
                256 * eps, n, i);
     }
     expect_true(n == 0 || memcmp(dx, in_place, n * sizeof *dx) == 0, "the same in place");
+    struct kn_norm apart = *k;
+    apart.ld_dy = row_of(s) + GAP;
+    kn->norm_grad_f32(&apart, x, spread_rows(s, dy), in_place);
+    expect_true(n == 0 || memcmp(dx, in_place, n * sizeof *dx) == 0,
+                "the same with dy's rows apart");
     if (n == 0)
         return;
     x[0] = NAN;
@@ -111,7 +151,7 @@ static void check_grad(const struct shape *s, const struct kn_norm *k)
     expect_true(isnan(dx[0]), "NaN passes");
 }
 
-/* dy NULL: moments. */
+/* dy NULL: moments. k->ld_dy has come with dy's rows apart. */
 static void check_two_sums(const struct shape *s, const struct kn_norm *k, const float *x,
                            const float *dy)
 {
@@ -126,7 +166,8 @@ static void check_two_sums(const struct shape *s, const struct kn_norm *k, const
             if (channel_of(s, i) != c)
                 continue;
             const double far = (double)x[i] - (double)k->mean[c];
-            const double g = dy ? (double)dy[i] * slope_of(k->act, line(k, c, x[i])) : far;
+            const size_t at = k->ld_dy ? i / row_of(s) * k->ld_dy + i % row_of(s) : i;
+            const double g = dy ? (double)dy[at] * slope_of(k->act, line(k, c, x[i])) : far;
             sum[0] += g, size[0] += fabs(g);
             sum[1] += g * far, size[1] += fabs(g * far);
         }
@@ -143,6 +184,9 @@ static void check_sums(const struct shape *s, const struct kn_norm *k)
     step_aside(s, k, x);
     const float *dy = edge_noise(DY, n, -2, 2);
     check_two_sums(s, k, x, dy);
+    struct kn_norm apart = *k;
+    apart.ld_dy = row_of(s) + GAP;
+    check_two_sums(s, &apart, x, spread_rows(s, dy));
     if (n)
         x[n - 1] = NAN;
     check_two_sums(s, k, x, dy);

@@ -1,8 +1,9 @@
 /* t_plan.c — the plan of memory and barriers, checked by somebody who does not
  * know how it was made: only pointers, sizes and the order of steps are looked at.
  *
- * Every cache line of the arena has an owner, the step that wrote it last. A step
- * must find all lines of its inputs owned by the steps that made them. Steps
+ * Every number in the arena has an owner, the step that wrote it last. A step must
+ * find all of its inputs owned by the steps that made them, also where they are columns of
+ * a matrix that several steps have written, or that holds more than they want. Steps
  * between two barriers run in any order and together, so they must not touch what
  * another of them writes. */
 #include "graph/exec.h"
@@ -13,11 +14,29 @@ enum { GRAPHS = 60, NOBODY = -1 };
 
 struct replay {
     const struct program *p;
-    int *owner; /* of each line of the arena */
-    int *maker; /* of each node: the step that computes it, through views; NOBODY for leaves */
+    int *owner; /* of each float of the arena */
+    int *maker; /* of each node: the step that computes it; NOBODY for leaves and views */
     int faults;
     bool expected; /* the checker is being checked: say nothing */
 };
+
+/* Memory: rows of so many bytes, ld apart. */
+struct rows {
+    const char *at;
+    size_t rows, row, ld;
+};
+
+static struct rows rows_of(const struct node *n, const void *data)
+{
+    const size_t bytes = shape_elements(&n->shape) * 4,
+                 row = n->ld ? shape_row(&n->shape) * 4 : bytes;
+    return (struct rows){data, bytes / row, row, n->ld ? n->ld * 4 : bytes};
+}
+
+static struct rows columns_of(struct rows r, size_t row, size_t from, size_t to)
+{
+    return (struct rows){r.at + from, r.rows * r.row / row, to - from, r.ld == r.row ? row : r.ld};
+}
 
 static bool in_arena(const struct program *p, const void *data)
 {
@@ -25,9 +44,9 @@ static bool in_arena(const struct program *p, const void *data)
     return x >= base && x < base + p->plan.bytes;
 }
 
-static size_t first_line(const struct program *p, const void *data)
+static int *owners(struct replay *r, const char *at)
 {
-    return (size_t)((const char *)data - (const char *)p->activations.data) / 64;
+    return r->owner + (at - (const char *)r->p->activations.data) / 4;
 }
 
 static size_t lines(const struct node *n) { return (shape_elements(&n->shape) * 4 + 63) / 64; }
@@ -36,43 +55,140 @@ static void find_makers(struct replay *r)
 {
     const struct nn_graph *g = r->p->g;
     for (int i = 0; i < g->nodes; i++) {
-        const struct node *n = &g->node[i];
         r->maker[i] = NOBODY;
         for (int s = 0; s < r->p->count; s++)
-            if (r->p->exec[s].step.node == n)
+            if (r->p->exec[s].step.node == &g->node[i])
                 r->maker[i] = s;
-        if (node_is_view(g, n))
-            r->maker[i] = r->maker[n->in[0]];
     }
 }
 
-static void check_alive(struct replay *r, const struct node *n, int id, const char *what)
+/* Does input k of join n lie where the join wants it? Then `from` is where; in bytes of a row. */
+static bool is_in_place(const struct program *p, int id, int k, size_t *from)
 {
-    const void *data = r->p->data[id];
-    if (!in_arena(r->p, data))
-        return;
-    for (size_t i = 0; i < lines(n); i++)
-        if (r->owner[first_line(r->p, data) + i] != r->maker[id]) {
-            if (!r->expected)
-                printf("# %s %s of %s is no longer there\n", what, n->op->name, n->row);
-            r->faults++;
-            return;
-        }
+    const struct node *n = &p->g->node[id];
+    *from = 0;
+    for (int i = 0; i < k; i++)
+        *from += shape_row(&p->g->node[n->in[i]].shape) * 4;
+    return p->data[n->in[k]] == (char *)p->data[id] + *from;
 }
 
-/* An output may lie on an input only if it is that input and the op says so. */
+static bool owned(struct replay *r, struct rows at, int by)
+{
+    for (size_t i = 0; i < at.rows; i++) {
+        const int *owner = owners(r, at.at + i * at.ld);
+        for (size_t k = 0; k < at.row / 4; k++)
+            if (owner[k] != by)
+                return false;
+    }
+    return true;
+}
+
+/* Are bytes [from, to) of each row of node `id` those that it, or who made that part, has written?
+ */
+static bool alive(struct replay *r, int id, size_t from, size_t to)
+{
+    const struct nn_graph *g = r->p->g;
+    const struct node *n = &g->node[id];
+    const size_t row = shape_row(&n->shape) * 4;
+    if (!in_arena(r->p, r->p->data[id]))
+        return true;
+    if (n->op == &op_slice && node_is_view(g, n))
+        return alive(r, n->in[0], from + (size_t)n->attr.from * 4, to + (size_t)n->attr.from * 4);
+    if (n->op != &op_concat && node_is_view(g, n))
+        return alive(r, n->in[0], 0, shape_row(&g->node[n->in[0]].shape) * 4);
+    const struct rows all = rows_of(n, r->p->data[id]);
+    if (n->op != &op_concat ||
+        n->attr.axis != (shape_rank(&n->shape) == 4 ? 1 : shape_rank(&n->shape) - 1))
+        return owned(r, columns_of(all, row, from, to), r->maker[id]);
+    bool good = true;
+    for (int k = 0; k < n->inputs; k++) {
+        size_t at;
+        const bool there = is_in_place(r->p, id, k, &at);
+        const size_t end = at + shape_row(&g->node[n->in[k]].shape) * 4;
+        const size_t low = at > from ? at : from, high = end < to ? end : to;
+        if (low >= high)
+            continue;
+        good &= there ? alive(r, n->in[k], low - at, high - at)
+                      : owned(r, columns_of(all, row, low, high), r->maker[id]);
+    }
+    return good;
+}
+
+static void check_alive(struct replay *r, int id, const char *what)
+{
+    const struct node *n = &r->p->g->node[id];
+    if (alive(r, id, 0, shape_row(&n->shape) * 4))
+        return;
+    if (!r->expected)
+        printf("# %s %s of %s is no longer there\n", what, n->op->name, n->row);
+    r->faults++;
+}
+
+static bool touch(struct rows a, struct rows b)
+{
+    for (size_t i = 0, k = 0; i < a.rows && k < b.rows;) {
+        const char *const x = a.at + i * a.ld, *const y = b.at + k * b.ld;
+        if (x < y + b.row && y < x + a.row)
+            return true;
+        if (x < y)
+            i++;
+        else
+            k++;
+    }
+    return false;
+}
+
+/* Is input k of a join one that lies in its place there, or the same once more? */
+static bool is_piece(const struct program *p, const struct step *s, int k)
+{
+    const int id = (int)(s->node - p->g->node);
+    size_t at;
+    for (int i = 0; s->op == &op_concat && i < s->node->inputs; i++)
+        if (s->node->in[i] == s->node->in[k] && is_in_place(p, id, i, &at))
+            return true;
+    return false;
+}
+
+/* An output may lie on an input only if it is that input and the op says so, or around a piece. */
 static void check_overwriting(struct replay *r, const struct step *s)
 {
-    const char *out = s->out;
-    const size_t out_bytes = shape_elements(&s->node->shape) * 4;
+    const struct rows out = rows_of(s->node, s->out);
     for (int k = 0; k < s->node->inputs; k++) {
-        const char *in = s->in[k];
-        const size_t in_bytes = shape_elements(&s->in_node[k]->shape) * 4;
-        const bool apart = out + out_bytes <= in || in + in_bytes <= out;
-        const bool in_place = (s->op->flags & OP_IN_PLACE) && s->in[k] == s->in[0] && in == out &&
-                              in_bytes == out_bytes;
-        r->faults += !apart && !in_place;
+        const struct rows in = rows_of(s->in_node[k], s->in[k]);
+        const bool in_place = (s->op->flags & OP_IN_PLACE) && s->in[k] == s->in[0] &&
+                              in.at == out.at && in.rows * in.row == out.rows * out.row &&
+                              in.ld == out.ld;
+        r->faults += touch(in, out) && !in_place && !is_piece(r->p, s, k);
     }
+}
+
+static void own(struct replay *r, struct rows at, int by)
+{
+    for (size_t i = 0; i < at.rows; i++)
+        for (size_t k = 0; k < at.row / 4; k++)
+            owners(r, at.at + i * at.ld)[k] = by;
+}
+
+/* A join writes the pieces that are not there. */
+static void own_output(struct replay *r, int step)
+{
+    const struct step *s = &r->p->exec[step].step;
+    const struct rows all = rows_of(s->node, s->out);
+    const int id = (int)(s->node - r->p->g->node);
+    size_t at;
+    if (!in_arena(r->p, s->out))
+        return;
+    bool whole = true;
+    for (int k = 0; s->op == &op_concat && k < s->node->inputs; k++)
+        whole &= !is_in_place(r->p, id, k, &at);
+    if (whole)
+        own(r, all, step);
+    for (int k = 0; !whole && k < s->node->inputs; k++)
+        if (!is_in_place(r->p, id, k, &at))
+            own(r,
+                columns_of(all, shape_row(&s->node->shape) * 4, at,
+                           at + shape_row(&s->in_node[k]->shape) * 4),
+                step);
 }
 
 static int replay_steps(struct replay *r)
@@ -82,22 +198,21 @@ static int replay_steps(struct replay *r)
     for (int s = 0; s < p->count; s++) {
         const struct step *step = &p->exec[s].step;
         for (int k = 0; k < step->node->inputs; k++)
-            check_alive(r, step->in_node[k], step->node->in[k], "input");
+            check_alive(r, step->node->in[k], "input");
         check_overwriting(r, step);
-        for (size_t i = 0; in_arena(p, step->out) && i < lines(step->node); i++)
-            r->owner[first_line(p, step->out) + i] = s;
+        own_output(r, s);
     }
-    check_alive(r, &p->g->node[p->g->loss], p->g->loss, "loss");
+    check_alive(r, p->g->loss, "loss");
     for (int i = 0; i < p->g->metrics; i++)
-        check_alive(r, &p->g->node[p->g->metric[i].node], p->g->metric[i].node, "metric");
+        check_alive(r, p->g->metric[i].node, "metric");
     return r->faults;
 }
 
 static int faults_of_memory(const struct program *p, bool expected)
 {
-    struct replay r = {p, xmalloc((p->plan.bytes / 64 + 1) * sizeof(int)),
+    struct replay r = {p, xmalloc(p->plan.bytes / 4 * sizeof(int) + 1),
                        xmalloc((size_t)p->g->nodes * sizeof(int)), 0, expected};
-    for (size_t i = 0; i < p->plan.bytes / 64; i++)
+    for (size_t i = 0; i < p->plan.bytes / 4; i++)
         r.owner[i] = NOBODY;
     const int faults = replay_steps(&r);
     free(r.owner);
@@ -105,18 +220,13 @@ static int faults_of_memory(const struct program *p, bool expected)
     return faults;
 }
 
-static bool touch(const void *a, const struct node *na, const void *b, const struct node *nb)
-{
-    const char *x = a, *y = b;
-    return x < y + shape_elements(&nb->shape) * 4 && y < x + shape_elements(&na->shape) * 4;
-}
-
 /* Does `a` write what `b` reads or writes? */
 static bool disturbs(const struct step *a, const struct step *b)
 {
-    bool found = touch(a->out, a->node, b->out, b->node);
+    const struct rows out = rows_of(a->node, a->out);
+    bool found = touch(out, rows_of(b->node, b->out));
     for (int k = 0; k < b->node->inputs; k++)
-        found |= touch(a->out, a->node, b->in[k], b->in_node[k]);
+        found |= touch(out, rows_of(b->in_node[k], b->in[k]));
     return found;
 }
 

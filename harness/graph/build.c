@@ -130,6 +130,7 @@ nn_value node_add(struct nn_graph *g, const struct op *op, struct nn_shape shape
                      .attr = attr,
                      .forward = g->forward < 0 ? id : g->forward,
                      .grad_of = -1,
+                     .whole = -1,
                      .at = at};
     if (!at && g->forward >= 0)
         n.at = g->node[g->forward].at;

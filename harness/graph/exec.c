@@ -19,7 +19,7 @@ static void keep(const struct program *p, const struct crew *crew)
     const struct tensor *t = &p->tensors[TENSOR_OUTPUT][0];
     size_t from, to;
     crew_share(crew, t->elements, LINE, &from, &to);
-    memcpy(p->output.data + from, (float *)p->exec[p->output_step].step.out + from,
+    memcpy(p->output.data + from, (float *)p->data[graph_output(p->g)] + from,
            (to - from) * sizeof(float));
     crew_wait(crew);
 }
@@ -114,15 +114,16 @@ bool program_run(struct program *p)
 
 /* -------------------------------------------------------------- who was it? */
 
-/* NULL if all is finite, else what is not. */
-static const char *disease(const float *x, size_t n)
+/* NULL if all is finite, else what is not, in rows of n floats. */
+static const char *disease(const float *x, size_t rows, size_t n, size_t ld)
 {
     const char *found = NULL;
-    for (size_t i = 0; i < n; i++)
-        if (isnan(x[i]))
-            return "NaN";
-        else if (isinf(x[i]))
-            found = "infinity";
+    for (size_t row = 0; row < rows; row++, x += ld)
+        for (size_t i = 0; i < n; i++)
+            if (isnan(x[i]))
+                return "NaN";
+            else if (isinf(x[i]))
+                found = "infinity";
     return found;
 }
 
@@ -130,7 +131,8 @@ static bool blame(struct program *p, const struct node *n, const char *what, con
 {
     if (n->type != NN_F32)
         return false;
-    const char *name = disease(data, shape_elements(&n->shape));
+    const size_t all = shape_elements(&n->shape), width = n->ld ? shape_row(&n->shape) : all;
+    const char *name = disease(data, all / width, width, n->ld);
     if (!name)
         return false;
     const char *row = n->name ? n->name : n->row, *between = row[0] ? ": " : "";

@@ -98,6 +98,17 @@ static void add_place(struct text *t, const struct program *p, int id)
     text_add(t, "%10zu  %d..%d", buffer->offset, buffer->born, buffer->dies);
 }
 
+/* "-> [64,192) of 3a/output": columns of another's memory, written or read. */
+static void add_part(struct text *t, const struct program *p, const char *arrow, int id)
+{
+    const struct node *n = &p->g->node[id];
+    if (n->whole < 0)
+        return;
+    const struct node *whole = &p->g->node[n->whole];
+    text_add(t, " %s [%zu,%zu) of %s", arrow, n->offset, n->offset + shape_row(&n->shape),
+             whole->row[0] ? whole->row : whole->op->name);
+}
+
 static void add_step(struct text *t, const struct program *p, int s)
 {
     const int id = p->plan.step[s];
@@ -109,6 +120,9 @@ static void add_step(struct text *t, const struct program *p, int s)
     add_place(t, p, id);
     text_add(t, "  %s", told->kernel);
     add_epilogue(t, &n->attr);
+    for (int k = 0; k < n->inputs; k++)
+        add_part(t, p, "<-", n->in[k]);
+    add_part(t, p, "->", id);
     text_add(t, "\n");
 }
 

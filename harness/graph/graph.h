@@ -53,6 +53,8 @@ struct node {
     struct attr attr;
     int forward;                     /* of a backward node: the forward node it belongs to; else itself */
     int grad_of;                     /* the param whose gradient this node computes, or -1 */
+    int whole;                       /* parts.c: it lies inside this node's memory, from float `offset` on, */
+    size_t offset, ld;               /* its rows ld floats apart; or -1: memory of its own, ld 0, dense */
     const char *at, *name;           /* file:line; name of leaves, "C1.weight" */
     char row[ROW_TEXT];
 };
@@ -108,6 +110,8 @@ struct op {
     size_t (*work)(const struct step *s, int threads);               /* NULL: 0 */
     void (*run)(const struct step *s, const struct crew *crew);      /* NULL for leaves and pure views */
     bool (*is_view)(const struct nn_graph *g, const struct node *n); /* NULL: as OP_VIEW says */
+    unsigned reads_apart;                                            /* bit k: in[k]'s rows may lie node.ld apart */
+    bool (*writes_apart)(const struct node *n);                      /* so may the output's; NULL: no */
     const char *(*kernel)(const struct node *n);                     /* NULL: op name */
     void (*how)(const struct step *s, int threads, char how[KN_HOW]); /* the kernel's algorithm; NULL: it has but one */
 };
@@ -140,6 +144,7 @@ int shape_axis(const struct nn_shape *s, int axis); /* negative from the end; -1
 const char *shape_text(const struct nn_shape *s, int batch, char text[64]); /* "[N,6,28,28]" */
 size_t shape_last(const struct nn_shape *s);        /* size of the last axis; 1 for scalars */
 size_t shape_rows(const struct nn_shape *s);        /* elements / last */
+size_t shape_row(const struct nn_shape *s);         /* floats of a row in memory: channels of images, else the last axis */
 /* Rank 4 tensors are stored with axis 1 last: logical index -> memory index and back, whole tensors. */
 void layout_to_memory(const struct nn_shape *s, const float *logical, float *memory);
 void layout_to_logical(const struct nn_shape *s, const float *memory, float *logical);
@@ -154,6 +159,7 @@ bool graph_lay_out(struct nn_graph *g);                            /* layout.c: 
 bool graph_derive(struct nn_graph *g);                             /* grad.c: appends the backward pass */
 void graph_fuse(struct nn_graph *g);                               /* fuse.c: the pattern table */
 void graph_sweep(struct nn_graph *g);                              /* rewrite.c: drops nodes that nothing needs */
+void graph_place_parts(struct nn_graph *g);                        /* parts.c: the last one; nodes stay as they are */
 /* plan.h, exec.h: what comes after. */
 
 /* ---- rewrite.c: help for passes */

@@ -18,7 +18,9 @@ static void find_homes_and_steps(struct plan *plan, const struct nn_graph *g)
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
         const bool view = node_is_view(g, n);
-        plan->home[i] = view ? plan->home[n->in[0]] : i;
+        plan->home[i] = n->whole > i ? n->whole /* a piece of a concatenation to come */
+                        : view       ? plan->home[n->in[0]]
+                                     : i;
         plan->buffer[i] = -1;
         if (!view && !(n->op->flags & OP_LEAF))
             plan->step[plan->steps++] = i;
@@ -31,7 +33,7 @@ static void find_last_uses(const struct plan *plan, const struct nn_graph *g, in
     memset(last, -1, (size_t)g->nodes * sizeof *last);
     for (int s = 0; s < plan->steps; s++) {
         const struct node *n = &g->node[plan->step[s]];
-        last[plan->step[s]] = s; /* never read, still written */
+        last[plan->home[plan->step[s]]] = s; /* never read, still written */
         for (int k = 0; k < n->inputs; k++)
             last[plan->home[n->in[k]]] = s;
     }
@@ -47,7 +49,7 @@ static void find_last_uses(const struct plan *plan, const struct nn_graph *g, in
 static int buffer_to_take_over(const struct plan *plan, const struct nn_graph *g,
                                const struct node *n, int s, const int *last)
 {
-    if (!(n->op->flags & OP_IN_PLACE) || n->inputs == 0)
+    if (!(n->op->flags & OP_IN_PLACE) || n->inputs == 0 || n->ld || g->node[n->in[0]].ld)
         return -1;
     const int home = plan->home[n->in[0]], b = plan->buffer[home];
     if (b < 0 || last[home] != s || node_bytes(&g->node[home]) != node_bytes(n))
@@ -61,18 +63,18 @@ static int buffer_to_take_over(const struct plan *plan, const struct nn_graph *g
 static void make_buffers(struct plan *plan, const struct nn_graph *g, const int *last)
 {
     for (int s = 0; s < plan->steps; s++) {
-        const int id = plan->step[s];
+        const int id = plan->step[s], home = plan->home[id];
         const struct node *n = &g->node[id];
-        if (n->grad_of >= 0)
+        if (n->grad_of >= 0 || plan->buffer[home] >= 0) /* its own, or born with the first piece */
             continue;
         int b = buffer_to_take_over(plan, g, n, s, last);
         if (b < 0) {
             b = plan->count++;
-            plan->buffers[b] =
-                (struct program_buffer){.bytes = rounded(node_bytes(n)), .born = s, .node = id};
+            plan->buffers[b] = (struct program_buffer){
+                .bytes = rounded(node_bytes(&g->node[home])), .born = s, .node = home};
         }
-        plan->buffers[b].dies = last[id];
-        plan->buffer[id] = b;
+        plan->buffers[b].dies = last[home];
+        plan->buffer[home] = b;
     }
     for (int i = 0; i < g->nodes; i++)
         plan->buffer[i] = plan->buffer[plan->home[i]];

@@ -3,7 +3,8 @@
  * Time is counted in steps of the program: a buffer is born at the step that
  * writes it and dies at the last step that reads it; at a step's own time its
  * inputs and its output are alive together. Buffers that are never alive together
- * may share memory of the one arena. */
+ * may share memory of the one arena. A concatenation whose pieces are written in place
+ * (parts.c) is born with the first of them. */
 #ifndef PLAN_H
 #define PLAN_H
 
@@ -14,7 +15,7 @@ enum { PLAN_ALIGN = 64 };
 struct plan {
     int steps;                      /* nodes that compute something, in order */
     int *step;                      /* their ids */
-    int *home;                      /* of each node: itself, or what it is a view of */
+    int *home;                      /* of each node: itself, or what it is a view or a part of */
     int *buffer;                    /* of each node: its buffer, or -1 outside the arena */
     struct program_buffer *buffers; /* .node: the node for which a buffer was made */
     int count;

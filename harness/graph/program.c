@@ -35,6 +35,8 @@ static bool pass_all(struct nn_graph *g, const struct program_options *o)
     if (!o->no_fuse)
         graph_fuse(g);
     graph_sweep(g);
+    if (!o->no_fuse)
+        graph_place_parts(g);
     return true;
 }
 
@@ -119,14 +121,17 @@ static void make_results(struct program *p)
     block_map(&p->activations);
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
-        const int home = p->plan.home[i], b = p->plan.buffer[home];
-        if (home != i)
-            p->data[i] = p->data[home];
-        else if (n->grad_of >= 0)
+        const int b = p->plan.buffer[i];
+        if (p->plan.home[i] != i)
+            continue;
+        if (n->grad_of >= 0)
             p->data[i] = p->grads.data + ((float *)p->data[n->grad_of] - p->params.data);
         else if (b >= 0)
             p->data[i] = (char *)p->activations.data + p->plan.buffers[b].offset;
     }
+    for (int i = 0; i < g->nodes; i++)
+        if (p->plan.home[i] != i)
+            p->data[i] = (float *)p->data[p->plan.home[i]] + g->node[i].offset;
 }
 
 /* ------------------------------------------------------------------- steps */
@@ -147,16 +152,40 @@ static void make_step(struct program *p, int s)
         p->work.count = (e->work + sizeof(float) - 1) / sizeof(float);
 }
 
-static bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+/* What a node has of memory: bytes, from the first to behind the last; of every `ld` of them the
+ * first `row`, or all where ld is 0. */
+struct extent {
+    uintptr_t from;
+    size_t bytes, row, ld;
+};
+
+static struct extent extent_of(const struct node *n, const void *data)
 {
-    const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return x < y + b_bytes && y < x + a_bytes;
+    struct extent e = {(uintptr_t)data, node_bytes(n), 0, 0};
+    if (!n->ld)
+        return e;
+    e.row = shape_row(&n->shape) * sizeof(float);
+    e.ld = n->ld * sizeof(float);
+    e.bytes = (e.bytes / e.row - 1) * e.ld + e.row;
+    return e;
 }
 
-static bool reads(const struct exec *e, const void *p, size_t bytes)
+/* Parts of one matrix that have no column in common do not meet. */
+static bool overlap(struct extent a, struct extent b)
+{
+    if (a.from >= b.from + b.bytes || b.from >= a.from + a.bytes)
+        return false;
+    if (!a.ld || a.ld != b.ld)
+        return true;
+    const size_t apart =
+        a.from < b.from ? (b.from - a.from) % a.ld : (a.ld - (a.from - b.from) % a.ld) % a.ld;
+    return apart < a.row || apart + b.row > a.ld;
+}
+
+static bool reads(const struct exec *e, struct extent what)
 {
     for (int k = 0; k < e->step.node->inputs; k++)
-        if (overlap(e->step.in[k], node_bytes(e->step.in_node[k]), p, bytes))
+        if (overlap(extent_of(e->step.in_node[k], e->step.in[k]), what))
             return true;
     return false;
 }
@@ -164,9 +193,9 @@ static bool reads(const struct exec *e, const void *p, size_t bytes)
 /* Must all threads have finished `a` before any starts `b`? */
 static bool depends(const struct exec *b, const struct exec *a)
 {
-    const size_t a_bytes = node_bytes(a->step.node), b_bytes = node_bytes(b->step.node);
-    return (a->work && b->work) || reads(b, a->step.out, a_bytes) ||
-           reads(a, b->step.out, b_bytes) || overlap(a->step.out, a_bytes, b->step.out, b_bytes);
+    const struct extent a_out = extent_of(a->step.node, a->step.out),
+                        b_out = extent_of(b->step.node, b->step.out);
+    return (a->work && b->work) || reads(b, a_out) || reads(a, b_out) || overlap(a_out, b_out);
 }
 
 /* A barrier only where data crosses: gradients by data and by weight need none between them. */
@@ -241,8 +270,8 @@ static void list_tensors(struct program *p)
     const int output = graph_output(g);
     p->output_step = -1;
     for (int s = 0; output >= 0 && s < p->count; s++)
-        if (p->plan.step[s] == p->plan.home[output])
-            p->output_step = s;
+        if (p->plan.home[p->plan.step[s]] == p->plan.home[output])
+            p->output_step = s; /* the last that writes there */
     if (output >= 0)
         add_tensor(p, TENSOR_OUTPUT, "output", output, NULL);
 }

@@ -57,6 +57,11 @@ size_t shape_last(const struct nn_shape *s)
 
 size_t shape_rows(const struct nn_shape *s) { return shape_elements(s) / shape_last(s); }
 
+size_t shape_row(const struct nn_shape *s)
+{
+    return shape_rank(s) == 4 ? (size_t)s->dim[1] : shape_last(s);
+}
+
 /* [outer][channels][inner] <-> [outer][inner][channels]: the same loop both ways. */
 static void swap_inner(size_t outer, size_t rows, size_t cols, const float *from, float *to)
 {

@@ -1,4 +1,5 @@
 /* conv_f32.c — the convolution's entries in the kernel table: which way to convolve. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "kernels/conv_parts.h"
@@ -74,6 +75,7 @@ size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
 void KN(conv_f32)(const struct kn_conv *c, const struct kn_epilogue *e, const struct crew *crew,
                   const float *x, const float *w, float *y, void *work)
 {
+    assert(!c->ld_y || (conv_has_ld_y(c) && !(e && (e->residual || e->y))));
     ways[way_of(c, CONV_FORWARD)].run(c, CONV_FORWARD, e, crew, x, w, y, work);
 }
 

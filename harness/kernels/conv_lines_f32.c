@@ -167,8 +167,8 @@ static struct row row_of(const struct conv_grid *g, int image, int row)
     const int h = rows->target + row * rows->target_step;
     const size_t at =
         (((size_t)image * (size_t)p->TH + (size_t)h) * (size_t)p->TW + (size_t)cols->target) *
-        (size_t)p->TC;
-    struct row r = {p->target + at, (size_t)cols->target_step * (size_t)p->TC, *p->e, false};
+        p->ld;
+    struct row r = {p->target + at, (size_t)cols->target_step * p->ld, *p->e, false};
     r.plain = !(r.e.residual || r.e.act > KN_ACT_RELU || r.e.grad);
     if (r.e.residual)
         r.e.residual += at;

@@ -173,7 +173,7 @@ static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, in
         .x = x_patches,
         .y = y_weights,
         .c = p->target,
-        .ldc = (size_t)p->TC,
+        .ldc = p->ld,
         .epilogue = p->e,
     };
     void *const scratch = p->scratch + chunk_bytes(p);
@@ -243,6 +243,7 @@ static struct conv_pass pass_of(const struct kn_conv *c, bool back)
                           .TH = back ? c->H : c->OH,
                           .TW = back ? c->W : c->OW,
                           .TC = back ? c->C : c->O};
+    p.ld = c->ld_y && !back ? c->ld_y : (size_t)p.TC;
     p.by_lines = KN(conv_lines_suit)(&p);
     return p;
 }

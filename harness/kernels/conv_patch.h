@@ -110,6 +110,7 @@ struct conv_pass {
     const struct crew *crew;
     bool back, by_lines; /* by_lines: as conv_lines_f32.c does it */
     int TH, TW, TC;      /* the target images */
+    size_t ld;           /* floats from pixel to pixel of them */
     const float *source, *w;
     float *target, *packed;
     char *scratch; /* this thread's */

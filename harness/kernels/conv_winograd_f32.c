@@ -35,6 +35,7 @@ struct winograd {
     int points, K, TH, TW, TC, pad, panels;
     int block, chunk; /* tiles of V, of M */
     size_t pitch;     /* of a row of V */
+    size_t ld;        /* floats from pixel to pixel of the target */
     struct finish finish;
     const struct crew *crew;
     const float *w;
@@ -210,9 +211,9 @@ static struct part part_of(const struct winograd *g, int tile)
 {
     const struct place p = winograd_place(&g->tiles, tile);
     const int m = g->tiles.m, row = p.row * m, col = p.col * m;
-    const size_t TW = (size_t)g->TW, TC = (size_t)g->TC;
+    const size_t TW = (size_t)g->TW;
     const size_t pixel = ((size_t)p.image * (size_t)g->TH + (size_t)row) * TW + (size_t)col;
-    return (struct part){least(m, g->TH - row), least(m, g->TW - col), pixel * TC, TW * TC};
+    return (struct part){least(m, g->TH - row), least(m, g->TW - col), pixel * g->ld, TW * g->ld};
 }
 
 /* Pixels y, [m][m], of full vectors of target channels from j on. */
@@ -222,7 +223,7 @@ static void store_full(const struct winograd *g, struct part p, int j, const vf 
     const vf bias = f->e.bias ? vf_load(f->e.bias + j) : vf_set(0.0f);
     for (int r = 0; r < p.rows; r++)
         for (int c = 0; c < p.cols; c++) {
-            const size_t at = p.at + (size_t)r * p.line + (size_t)c * (size_t)g->TC + (size_t)j;
+            const size_t at = p.at + (size_t)r * p.line + (size_t)c * g->ld + (size_t)j;
             vf v = y[r * g->tiles.m + c];
             if (f->e.accumulate)
                 v = v + vf_load(g->target + at);
@@ -237,11 +238,11 @@ static void store_ragged(const struct winograd *g, struct part p, int j, int n, 
 {
     float row[4 * VF];
     for (int r = 0; r < p.rows; r++) {
-        const size_t pixel = (p.at + (size_t)r * p.line) / (size_t)g->TC;
+        const size_t pixel = (p.at + (size_t)r * p.line) / g->ld;
         for (int c = 0; c < p.cols; c++)
             vf_store(row + c * VF, y[r * g->tiles.m + c]);
         KN(gemm_finish)
-        (&g->finish.e, (int)pixel, p.cols, j, n, row, VF, g->target, (size_t)g->TC);
+        (&g->finish.e, (int)pixel, p.cols, j, n, row, VF, g->target, g->ld);
     }
 }
 
@@ -332,6 +333,7 @@ static struct winograd plan(const struct kn_conv *c, int m, int pass, int thread
     g.TH = back ? c->H : c->OH;
     g.TW = back ? c->W : c->OW;
     g.TC = back ? c->C : c->O;
+    g.ld = c->ld_y && !back ? c->ld_y : (size_t)g.TC;
     g.K = back ? c->O : c->C;
     g.pad = back ? 2 - c->pad : c->pad;
     g.source =

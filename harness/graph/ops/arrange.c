@@ -6,7 +6,8 @@
  *     pad        zeros but for [from..to), where x is  dx = slice(dy)
  *
  * Along an axis every tensor is [outer][n][inner] in memory, images included, so all
- * but transpose are copies of blocks. Floats or integers. */
+ * but transpose are copies of blocks. Floats or integers. What parts.c has arranged for is not
+ * copied: pieces of a concatenation are there already, and a slice stays where it is. */
 #include <string.h>
 
 #include "graph/ops/oplib.h"
@@ -85,12 +86,42 @@ static void run_concat(const struct step *s, const struct crew *crew)
 {
     const int axis = s->node->attr.axis;
     const struct around y = shape_around(&s->node->shape, axis);
-    size_t at = 0;
+    float *to = s->out;
     for (int i = 0; i < s->node->inputs; i++) {
-        const size_t block = shape_around(&s->in_node[i]->shape, axis).n * y.inner;
-        copy_blocks(crew, y.outer, block, s->in[i], block, (float *)s->out + at, y.n * y.inner);
-        at += block;
+        const struct node *piece = s->in_node[i];
+        const size_t block = shape_around(&piece->shape, axis).n * y.inner;
+        if (s->in[i] != to) /* it is not there already */
+            copy_blocks(crew, y.outer, block, s->in[i], piece->ld ? piece->ld : block, to,
+                        y.n * y.inner);
+        to += block;
     }
+}
+
+/* Is in[i] written into node n's memory, in its own place there? */
+static bool is_there(const struct nn_graph *g, const struct node *n, int i)
+{
+    const struct node *piece = input_of(g, n, i);
+    size_t at = 0;
+    for (int k = 0; k < i; k++)
+        at += shape_row(&input_of(g, n, k)->shape);
+    return piece->whole == n - g->node && piece->offset == at;
+}
+
+static bool is_complete(const struct nn_graph *g, const struct node *n)
+{
+    for (int i = 0; i < n->inputs; i++)
+        if (!is_there(g, n, i))
+            return false;
+    return true;
+}
+
+/* What is copied is read and written. */
+static double bytes_concat(const struct nn_graph *g, const struct node *n)
+{
+    double floats = 0.0;
+    for (int i = 0; i < n->inputs; i++)
+        floats += is_there(g, n, i) ? 0.0 : (double)shape_elements(&input_of(g, n, i)->shape);
+    return 2.0 * sizeof(float) * floats;
 }
 
 static void grad_concat(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
@@ -157,12 +188,21 @@ nn_value nn_concat_(nn_value a, nn_value b, int axis, const char *at)
 
 const struct op op_concat = {
     .name = "concat",
+    .flags = OP_VIEW,
     .grad = grad_concat,
     .flops = no_flops,
+    .bytes = bytes_concat,
     .run = run_concat,
+    .is_view = is_complete,
+    .reads_apart = ~0u,
 };
 
 /* ----------------------------------------------------------- slice and pad */
+
+static bool is_left_there(const struct nn_graph *g, const struct node *n)
+{
+    return (void)g, n->whole >= 0;
+}
 
 static void run_slice(const struct step *s, const struct crew *crew)
 {
@@ -242,9 +282,11 @@ nn_value nn_pad_(nn_value x, int axis, int before, int behind, const char *at)
 
 const struct op op_slice = {
     .name = "slice",
+    .flags = OP_VIEW,
     .grad = grad_slice,
     .flops = no_flops,
     .run = run_slice,
+    .is_view = is_left_there,
 };
 
 const struct op op_pad = {

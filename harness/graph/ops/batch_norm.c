@@ -46,14 +46,14 @@ static float *numbers_of(struct channels c, const struct crew *crew, void *work,
 static void sum_pieces(const struct crew *crew, struct channels c, struct kn_norm k, const float *x,
                        const float *dy, float *sums)
 {
-    const size_t pieces = pieces_of(c), row = c.C * c.lanes;
+    const size_t pieces = pieces_of(c), row = c.C * c.lanes, ld = k.ld_dy ? k.ld_dy : row;
     const struct range mine = share_of(crew, pieces, 1);
     for (size_t i = mine.from; i < mine.to; i++) {
         const size_t first = c.rows * i / pieces, end = c.rows * (i + 1) / pieces;
         float *const to = sums + i * 2 * c.C;
         k.rows = end - first;
         if (dy)
-            kn->norm_sums_f32(&k, x + first * row, dy + first * row, to, to + c.C);
+            kn->norm_sums_f32(&k, x + first * row, dy + first * ld, to, to + c.C);
         else
             kn->norm_moments_f32(&k, x + first * row, to, to + c.C);
     }
@@ -126,10 +126,19 @@ static void run_norm(const struct step *s, const struct crew *crew)
     line_of(c, attr->a, s->in[MOMENTS], s->in[GAIN], s->in[BIAS], a, b);
     const struct range mine = share_of(crew, c.rows, 16);
     const size_t at = mine.from * c.C * c.lanes;
-    const struct kn_norm k = {mine.to - mine.from, c.C, c.lanes, attr->act, .a = a, .b = b};
+    const size_t ld = s->node->ld ? s->node->ld : c.C * c.lanes;
+    const struct kn_norm k = {.rows = mine.to - mine.from,
+                              .C = c.C,
+                              .lanes = c.lanes,
+                              .act = attr->act,
+                              .a = a,
+                              .b = b,
+                              .ld_y = s->node->ld};
     const float *x = s->in[X], *r = attr->residual_in ? s->in[attr->residual_in] : NULL;
-    kn->norm_f32(&k, x + at, r ? r + at : NULL, (float *)s->out + at);
+    kn->norm_f32(&k, x + at, r ? r + at : NULL, (float *)s->out + mine.from * ld);
 }
+
+static bool norm_writes_apart(const struct node *n) { return (void)n, true; }
 
 /* ------------------------------------------------------------------- gradients */
 
@@ -146,8 +155,13 @@ static void run_sums(const struct step *s, const struct crew *crew)
     const float *moments = s->in[MOMENTS];
     float *a = numbers_of(c, crew, s->work, 2), *b = a + c.C, *out = s->out;
     line_of(c, attr->a, moments, s->in[GAIN], s->in[BIAS], a, b);
-    const struct kn_norm k = {
-        .C = c.C, .lanes = c.lanes, .act = attr->act, .a = a, .b = b, .mean = moments};
+    const struct kn_norm k = {.C = c.C,
+                              .lanes = c.lanes,
+                              .act = attr->act,
+                              .a = a,
+                              .b = b,
+                              .mean = moments,
+                              .ld_dy = s->in_node[SUMS_DY]->ld};
     sum_pieces(crew, c, k, s->in[X], s->in[SUMS_DY], s->work);
     crew_wait(crew);
     const struct range mine = share_of(crew, c.C, 16);
@@ -188,9 +202,11 @@ static void run_grad(const struct step *s, const struct crew *crew)
                               .b = b,
                               .mean = moments,
                               .q = q,
-                              .s = rest};
+                              .s = rest,
+                              .ld_dy = s->in_node[GRAD_DY]->ld};
+    const size_t ld = k.ld_dy ? k.ld_dy : c.C * c.lanes;
     const float *x = s->in[GRAD_X], *dy = s->in[GRAD_DY];
-    kn->norm_grad_f32(&k, x + at, dy + at, (float *)s->out + at);
+    kn->norm_grad_f32(&k, x + at, dy + mine.from * ld, (float *)s->out + at);
 }
 
 static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
@@ -290,6 +306,7 @@ const struct op op_batch_norm = {
     .flops = flops_norm,
     .work = work_norm,
     .run = run_norm,
+    .writes_apart = norm_writes_apart,
 };
 
 const struct op op_batch_norm_sums = {
@@ -297,6 +314,7 @@ const struct op op_batch_norm_sums = {
     .flops = flops_sums,
     .work = work_sums,
     .run = run_sums,
+    .reads_apart = 1u << SUMS_DY,
 };
 
 const struct op op_batch_norm_grad = {
@@ -305,4 +323,5 @@ const struct op op_batch_norm_grad = {
     .flops = flops_grad,
     .work = work_grad,
     .run = run_grad,
+    .reads_apart = 1u << GRAD_DY,
 };

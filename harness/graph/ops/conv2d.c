@@ -38,7 +38,9 @@ static struct kn_conv conv_of(const struct node *x, const struct node *w, const 
 
 static struct kn_conv forward_conv(const struct step *s)
 {
-    return conv_of(s->in_node[0], s->in_node[1], s->node, &s->node->attr);
+    struct kn_conv c = conv_of(s->in_node[0], s->in_node[1], s->node, &s->node->attr);
+    c.ld_y = s->node->ld;
+    return c;
 }
 
 static struct kn_conv data_conv(const struct step *s)
@@ -123,6 +125,13 @@ static const char *kernel_data(const struct node *n)
 }
 
 static const char *kernel_weight(const struct node *n) { return (void)n, "conv_grad_weight_f32"; }
+
+/* As conv.h allows. */
+static bool writes_apart(const struct node *n)
+{
+    const struct attr *a = &n->attr;
+    return n->layout == PLAIN && a->groups == 1 && !a->residual_in && !a->y_in;
+}
 
 /* ---------------------------------------------------------------- counting */
 
@@ -284,6 +293,7 @@ const struct op op_conv2d = {
     .flops = flops,
     .work = work,
     .run = run,
+    .writes_apart = writes_apart,
     .kernel = kernel,
     .how = how,
 };

@@ -52,13 +52,30 @@ static nn_value apply(nn_value x, const struct op *op, const char *at)
         kn->f##_f32(r.to - r.from, x + r.from, y + r.from);            \
     }
 
-#define RUN_GRAD(f)                                                                \
-    static void run_##f##_grad(const struct step *s, const struct crew *crew)      \
-    {                                                                              \
-        const struct range r = share_elements(s, crew);                            \
-        const float *saved = s->in[0], *dy = s->in[1];                             \
-        float *dx = s->out;                                                        \
-        kn->f##_grad_f32(r.to - r.from, saved + r.from, dy + r.from, dx + r.from); \
+typedef void grad_kernel(size_t n, const float *saved, const float *dy, float *dx);
+
+/* One call, or one a row where rows of an input lie apart. */
+static void run_grad(const struct step *s, const struct crew *crew, grad_kernel *f)
+{
+    const float *saved = s->in[0], *dy = s->in[1];
+    float *dx = s->out;
+    const size_t ld[] = {s->in_node[0]->ld, s->in_node[1]->ld};
+    if (!ld[0] && !ld[1]) {
+        const struct range r = share_elements(s, crew);
+        f(r.to - r.from, saved + r.from, dy + r.from, dx + r.from);
+        return;
+    }
+    const size_t row = shape_row(&s->node->shape);
+    const size_t step[] = {ld[0] ? ld[0] : row, ld[1] ? ld[1] : row};
+    const struct range r = share_of(crew, shape_elements(&s->node->shape) / row, 16);
+    for (size_t i = r.from; i < r.to; i++)
+        f(row, saved + i * step[0], dy + i * step[1], dx + i * row);
+}
+
+#define RUN_GRAD(f)                                                           \
+    static void run_##f##_grad(const struct step *s, const struct crew *crew) \
+    {                                                                         \
+        run_grad(s, crew, kn->f##_grad_f32);                                  \
     }
 
 #define FUNCTION(f, saved, each, each_grad)                                                 \
@@ -89,6 +106,7 @@ static nn_value apply(nn_value x, const struct op *op, const char *at)
         .flags = OP_IN_PLACE | OP_ANY_LAYOUT,                                               \
         .flops = flops_##f##_grad,                                                          \
         .run = run_##f##_grad,                                                              \
+        .reads_apart = 1u << 0 | 1u << 1,                                                   \
     };
 
 FUNCTIONS(FUNCTION)
