@@ -61,7 +61,7 @@ static float descend(void *arg, const struct crew *crew, struct program *p)
     return 0.0f;
 }
 
-static struct program *trained(struct nn_graph *g, const struct program_options *o)
+static struct program *trained(struct nn_graph *g, const struct program_options *o, int steps)
 {
     struct err err = {0};
     struct program *p = program_new(g, o, &err);
@@ -69,7 +69,7 @@ static struct program *trained(struct nn_graph *g, const struct program_options 
         printf("Bail out! %s\n", err.text), exit(1);
     fill(p);
     program_set_hooks(p, &(struct program_hooks){NULL, descend, NULL});
-    for (int i = 0; i < STEPS; i++)
+    for (int i = 0; i < steps; i++)
         ok(program_run(p), "step %d is finite", i);
     return p;
 }
@@ -100,7 +100,8 @@ static void test_ways(int width)
     alone.threads = 1;
     struct nn_graph *g = graph_new(BATCH);
     build(g, width);
-    struct program *a = trained(g, &plain), *b = trained(g, &fused), *c = trained(g, &alone);
+    struct program *a = trained(g, &plain, STEPS), *b = trained(g, &fused, STEPS),
+                   *c = trained(g, &alone, STEPS);
     const double grads = all_apart(b, a, TENSOR_GRAD), moments = all_apart(b, a, TENSOR_BUFFER);
     ok(grads < 2e-4, "width %d: gradients of fused and plain agree: %g", width, grads);
     ok(moments < 1e-5, "width %d: running moments agree: %g", width, moments);
@@ -130,6 +131,74 @@ static void test_ways(int width)
     program_free(a);
     program_free(b);
     program_free(c);
+    graph_free(g);
+}
+
+/* Two norms behind convolutions with means far from 0: moments from their epilogues against those
+ * of a pass of their own over the same values. */
+static void build_far(struct nn_graph *g, int width)
+{
+    nn_value x = nn_input(g, "image", NN_F32, NN_SHAPE(IN, SIDE, SIDE));
+    const nn_value label = nn_input(g, "label", NN_I32, NN_SCALAR);
+    nn_row(g, "one");
+    x = nn_conv2d(x, width, .kernel = 3, .bias_init = {NN_INIT_CONST, 1000.0f});
+    nn_row(g, "one_norm");
+    x = nn_batch_norm(x, 1e-5f);
+    nn_row(g, "two");
+    x = nn_conv2d(x, width + 3, .kernel = 1, .bias_init = {NN_INIT_CONST, -500.0f});
+    nn_row(g, "two_norm");
+    x = nn_relu(nn_batch_norm(x, 1e-5f));
+    nn_row(g, "output");
+    nn_minimize(nn_cross_entropy(nn_linear(nn_flatten(x), CLASSES), label));
+}
+
+/* By the size of each. */
+static double furthest(const struct program *a, const struct program *b, int kind)
+{
+    double most = 0.0;
+    const struct tensor *t;
+    for (int i = 0; (t = program_tensor(a, kind, i)); i++)
+        for (size_t k = 0; k < t->elements; k++) {
+            const double x = (double)((float *)t->data)[k],
+                         y = (double)((float *)program_tensor(b, kind, i)->data)[k];
+            most = fmax(most, fabs(x - y) / fabs(y));
+        }
+    return most;
+}
+
+static int merging(const struct program *p)
+{
+    int found = 0, steps;
+    const struct program_step *step = program_steps(p, &steps);
+    for (int i = 0; i < steps; i++)
+        found += strstr(step[i].kernel, "pieces merged") != NULL;
+    return found;
+}
+
+static void test_far(int width, int algo)
+{
+    struct program_options o = {.threads = 1, .train = true, .conv_algo = algo, .seed = 3};
+    struct nn_graph *g = graph_new(BATCH);
+    build_far(g, width);
+    struct program *one = trained(g, &o, 1);
+    o.threads = 2;
+    struct program *two = trained(g, &o, 1);
+    o.threads = 3;
+    struct program *three = trained(g, &o, 1);
+    o.no_fuse = true;
+    struct program *apart = trained(g, &o, 1);
+    const char *const name = kn_conv_algos[algo];
+    is_int(merging(one), 2, "%s, width %d, %s: both norms take over", kn->isa, width, name);
+    is_int(merging(apart), 0, "and none unfused");
+    const double off = furthest(one, apart, TENSOR_BUFFER);
+    ok(off < 2e-5, "running moments agree: %g", off);
+    ok(all_apart(one, two, TENSOR_PARAM) == 0 && all_apart(one, three, TENSOR_PARAM) == 0 &&
+           all_apart(one, two, TENSOR_BUFFER) == 0 && all_apart(one, three, TENSOR_BUFFER) == 0,
+       "the same bits on one, two and three threads");
+    program_free(one);
+    program_free(two);
+    program_free(three);
+    program_free(apart);
     graph_free(g);
 }
 
@@ -187,5 +256,11 @@ int main(void)
     test_ways(8);  /* lanes */
     test_ways(48); /* NHWC */
     test_errors();
+    for (int i = 0; kn_tables[i]; i++)
+        for (int algo = CONV_AUTO; algo <= CONV_WINOGRAD_4 && kn_runs_here(kn_tables[i]); algo++) {
+            kn_init(kn_tables[i]->isa, NULL);
+            test_far(8, algo);
+            test_far(40, algo);
+        }
     return done();
 }

@@ -12,7 +12,7 @@ static double default_bytes(const struct nn_graph *g, const struct node *n)
 {
     double bytes = (double)node_bytes(n);
     for (int k = 0; k < n->inputs; k++)
-        bytes += (double)node_bytes(&g->node[n->in[k]]);
+        bytes += (double)result_bytes(&g->node[n->in[k]]);
     return bytes;
 }
 
@@ -83,8 +83,8 @@ static const char *const pass_names[] = {"forward", "backward", "update", "feed"
 static void add_epilogue(struct text *t, const struct attr *a)
 {
     static const char *const acts[] = {"", " relu", " tanh", " sigmoid"};
-    text_add(t, "%s%s%s%s%s", a->bias_in ? " bias" : "", a->residual_in ? " residual" : "",
-             acts[a->act], acts[a->act_grad], a->act_grad ? "'" : "");
+    text_add(t, "%s%s%s%s%s%s", a->bias_in ? " bias" : "", a->residual_in ? " residual" : "",
+             acts[a->act], acts[a->act_grad], a->act_grad ? "'" : "", a->pieces ? " moments" : "");
 }
 
 static void add_place(struct text *t, const struct program *p, int id)

@@ -8,6 +8,8 @@
  *
  *     v = op(...);  v += bias;  v += residual;  v = act(v);  v *= act'(y)
  *
+ * and convolutions leave sums of v for a batch norm behind them, which stays a node of its own.
+ *
  * Two tables: graph_simplify() runs on the forward graph, because the gradient of a
  * chain needs its middle values and that of the merged node does not; graph_fuse()
  * runs on forward and backward together. */
@@ -221,6 +223,17 @@ static bool bias_into_epilogue(struct pass_state *s, int id)
     return true;
 }
 
+/* A convolution leaves sums of its results for the batch norm that reads them. */
+static bool moments_into_epilogue(struct pass_state *s, int id)
+{
+    const struct node *n = &s->g->node[id];
+    struct node *from = &s->g->node[n->in[0]];
+    if (n->op != &op_batch_moments || !from->op->pieces)
+        return false;
+    from->attr.pieces = from->op->pieces(s->g, from);
+    return from->attr.pieces > 0;
+}
+
 /* ----------------------------------------------------------------- the tables */
 
 /* clang-format off */
@@ -237,6 +250,7 @@ static const struct pattern after_gradient[] = {
     {"matrix op, add",              residual_into_epilogue},
     {"matrix op or affine, activation", activation_into_epilogue},
     {"matrix op, activation grad",  activation_grad_into_epilogue},
+    {"convolution, batch moments",  moments_into_epilogue},
     {0},
 };
 /* clang-format on */

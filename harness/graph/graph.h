@@ -42,6 +42,7 @@ struct attr {
     int act, act_grad;               /* enum kn_act, as kn_epilogue's act and grad */
     float inner, outer;
     int bias_in, residual_in, y_in;
+    int pieces;                      /* conv2d: of the moments that it leaves behind its output; 0 none */
 };
 
 struct node {
@@ -113,6 +114,7 @@ struct op {
     unsigned reads_apart;                                            /* bit k: in[k]'s rows may lie node.ld apart */
     bool (*writes_apart)(const struct node *n);                      /* so may the output's; NULL: no */
     const char *(*kernel)(const struct node *n);                     /* NULL: op name */
+    int (*pieces)(const struct nn_graph *g, const struct node *n);   /* of moments it can leave (attr.pieces); NULL: 0 */
     void (*how)(const struct step *s, int threads, char how[KN_HOW]); /* the kernel's algorithm; NULL: it has but one */
 };
 
@@ -145,6 +147,10 @@ const char *shape_text(const struct nn_shape *s, int batch, char text[64]); /* "
 size_t shape_last(const struct nn_shape *s);        /* size of the last axis; 1 for scalars */
 size_t shape_rows(const struct nn_shape *s);        /* elements / last */
 size_t shape_row(const struct nn_shape *s);         /* floats of a row in memory: channels of images, else the last axis */
+/* Moments of attr.pieces (kernels/conv.h) lie behind the output, so many floats from its first; they are
+ * of so many columns. */
+size_t shape_moments_at(const struct node *n);
+size_t shape_moments_columns(const struct node *n);
 /* Rank 4 tensors are stored with axis 1 last: logical index -> memory index and back, whole tensors. */
 void layout_to_memory(const struct nn_shape *s, const float *logical, float *memory);
 void layout_to_logical(const struct nn_shape *s, const float *memory, float *logical);

@@ -52,7 +52,7 @@ static int buffer_to_take_over(const struct plan *plan, const struct nn_graph *g
     if (!(n->op->flags & OP_IN_PLACE) || n->inputs == 0 || n->ld || g->node[n->in[0]].ld)
         return -1;
     const int home = plan->home[n->in[0]], b = plan->buffer[home];
-    if (b < 0 || last[home] != s || node_bytes(&g->node[home]) != node_bytes(n))
+    if (b < 0 || last[home] != s || result_bytes(&g->node[home]) != result_bytes(n))
         return -1;
     for (int k = 1; k < n->inputs; k++) /* a part of it, read at another place */
         if (plan->home[n->in[k]] == home && n->in[k] != n->in[0])

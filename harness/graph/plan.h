@@ -27,9 +27,18 @@ struct plan {
 void plan_make(struct plan *plan, const struct nn_graph *g);
 void plan_release(struct plan *plan);
 
-static inline size_t node_bytes(const struct node *n)
+static inline size_t result_bytes(const struct node *n)
 {
     return shape_elements(&n->shape) * sizeof(float); /* int32_t alike */
+}
+
+/* With the moments behind it. */
+static inline size_t node_bytes(const struct node *n)
+{
+    if (!n->attr.pieces)
+        return result_bytes(n);
+    const size_t moments = kn_moments_floats((size_t)n->attr.pieces, shape_moments_columns(n));
+    return (shape_moments_at(n) + moments) * sizeof(float);
 }
 
 #endif

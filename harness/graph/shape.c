@@ -62,6 +62,13 @@ size_t shape_row(const struct nn_shape *s)
     return shape_rank(s) == 4 ? (size_t)s->dim[1] : shape_last(s);
 }
 
+size_t shape_moments_at(const struct node *n) { return (shape_elements(&n->shape) + 15) / 16 * 16; }
+
+size_t shape_moments_columns(const struct node *n)
+{
+    return (size_t)n->shape.dim[1] * (n->layout == LANES ? KN_LANES : 1);
+}
+
 /* [outer][channels][inner] <-> [outer][inner][channels]: the same loop both ways. */
 static void swap_inner(size_t outer, size_t rows, size_t cols, const float *from, float *to)
 {

@@ -52,6 +52,19 @@ extern const char *const kn_conv_algos[]; /* "auto", …, NULL */
 /* The algorithm of that name; CONV_AUTO for NULL, -1 if there is none. */
 int kn_conv_algo(const char *name);
 
+/* Moments of y for a batch normalisation behind it, made while y is in the caches. Rows (pixels) of
+ * y fall into kn->conv_pieces(c) pieces that follow from the shape alone; 0: the way that this
+ * convolution goes makes none. A piece of n rows leaves for each column (channel, and its lanes)
+ *     shift = its first row    sum = sum (y - shift)    squares = sum (y - shift)^2
+ * at e->moments: n of every piece, then [pieces][KN_MOMENTS][columns], whatever e does to y. */
+enum { KN_MOMENTS = 3 };
+
+static inline size_t kn_moments_counts(size_t pieces) { return (pieces + 15) / 16 * 16; }
+static inline size_t kn_moments_floats(size_t pieces, size_t columns)
+{
+    return kn_moments_counts(pieces) + pieces * KN_MOMENTS * columns;
+}
+
 enum { CONV_FORWARD, CONV_GRAD_DATA, CONV_GRAD_WEIGHT };
 
 /* The table's entries (kernels.def):

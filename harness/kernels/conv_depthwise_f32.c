@@ -198,6 +198,7 @@ static struct row row_of(const struct pass *p, int image, int h, const struct gr
     const int top = h / p->parts * rows->source_step + rows->source;
     const int first = most(0, -top), end = most(first, least(rows->taps, p->SH - top));
     const int tap = rows->tap + first * rows->tap_step;
+    struct moments moments; /* units are rows of images */
     struct row r = {p->source, p->packed,
                     ((size_t)image * (size_t)p->TH + (size_t)h) * (size_t)p->TW * C, end - first};
     if (r.rows && cols->taps) {
@@ -347,6 +348,14 @@ void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilo
                         const struct crew *crew, const float *source, const float *w, float *target,
                         void *work)
 {
+/* Target rows [from, to) of all images, a group that is still in L2, to their moments. */
+static void add_moments(const struct pass *p, size_t from, size_t to)
+{
+    const size_t C = (size_t)p->c->C, TW = (size_t)p->TW;
+    KN(conv_moments_add)
+    (&p->moments, from * TW, (to - from) * TW, 0, C, p->target + from * TW * C, C);
+}
+
     const bool back = pass == CONV_GRAD_DATA;
     const size_t C = (size_t)c->C, taps = (size_t)(c->KH * c->KW);
     struct pass p = {.c = c,
@@ -360,15 +369,27 @@ void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilo
                      .TH = back ? c->H : c->OH,
                      .TW = back ? c->W : c->OW};
     for (int i = 0; i < p.parts; i++) {
+        if (p->moments.sums)
+            add_moments(p, (size_t)row, (size_t)next);
         const struct patches g = KN(conv_patches)(c, back, i * p.parts + i, source);
         p.rows[i] = g.rows;
         p.cols[i] = g.cols;
+size_t KN(conv_depthwise_pieces)(const struct kn_conv *c)
+{
+    return moments_pieces((size_t)c->N * (size_t)c->OH, (size_t)c->OW);
+}
+
         p.kind[i] = kind_of(&g.cols, p.SW);
     }
     size_t from, to; /* [C][taps] -> [taps][C] */
     crew_share(crew, C, VF, &from, &to);
     KN(transpose_f32)(to - from, taps, w + from * taps, taps, (float *)work + from, C);
     crew_wait(crew);
-    crew_share(crew, (size_t)c->N * (size_t)p.TH, 1, &from, &to);
+    const size_t all = (size_t)c->N * (size_t)p.TH;
+    if (e && e->moments) {
+        p.moments = moments_of(e, C, all, (size_t)p.TW, KN(conv_depthwise_pieces)(c));
+        moments_share(&p.moments, crew, &from, &to);
+    } else
+        crew_share(crew, all, 1, &from, &to);
     run_rows(&p, (int)from, (int)to);
 }

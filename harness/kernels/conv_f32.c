@@ -66,6 +66,18 @@ static int way_of(const struct kn_conv *c, int pass)
     return algo == CONV_WINOGRAD_2 ? WAY_WINOGRAD_2 : WAY_WINOGRAD_4;
 }
 
+size_t KN(conv_pieces)(const struct kn_conv *c)
+{
+    static size_t (*const pieces[])(const struct kn_conv *) = {
+        [WAY_LANES] = KN(conv_lanes_pieces),
+        [WAY_NHWC] = KN(conv_nhwc_pieces),
+        [WAY_DEPTHWISE] = KN(conv_depthwise_pieces),
+        [WAY_WINOGRAD_2] = KN(conv_winograd2_pieces),
+        [WAY_WINOGRAD_4] = KN(conv_winograd4_pieces)};
+    const int way = way_of(c, CONV_FORWARD);
+    return pieces[way] ? pieces[way](c) : 0;
+}
+
 size_t KN(conv_work_f32)(const struct kn_conv *c, int pass, int threads)
 {
     const struct way *way = &ways[way_of(c, pass)];

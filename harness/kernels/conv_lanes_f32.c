@@ -11,6 +11,7 @@
  *
  * A sum runs over (tap row, tap column, channel), ascending; neither tiles nor
  * threads change that order. */
+#include "kernels/conv_moments.h"
 #include "kernels/conv_parts.h"
 
 enum {
@@ -29,6 +30,7 @@ struct pass {
     const float *source, *w;
     float *target;
     struct finish finish;
+    struct moments moments; /* units are rows of blocks */
 };
 
 struct tile {
@@ -111,10 +113,12 @@ static struct share share_of(const struct pass *p, const struct crew *crew)
     const size_t rows = (size_t)p->blocks * (size_t)p->rows.targets;
     const size_t panels = ((size_t)p->TC + OUTPUTS - 1) / OUTPUTS, all = (size_t)crew->threads;
     struct share s = {0, rows, 0, panels};
-    if ((rows + all - 1) / all * panels <= (panels + all - 1) / all * rows)
-        crew_share(crew, rows, 1, &s.row_from, &s.row_to);
-    else
+    if ((rows + all - 1) / all * panels > (panels + all - 1) / all * rows)
         crew_share(crew, panels, 1, &s.panel_from, &s.panel_to);
+    else if (p->moments.sums)
+        moments_share(&p->moments, crew, &s.row_from, &s.row_to);
+    else
+        crew_share(crew, rows, 1, &s.row_from, &s.row_to);
     return s;
 }
 
@@ -217,6 +221,20 @@ static void widen(const struct axis *a, struct run *r)
     }
 }
 
+/* The thread's channels of row `row`, still in L2, of blocks [from, to). */
+static void add_moments(const struct pass *p, const struct share *s, size_t row, size_t from,
+                        size_t to)
+{
+    const struct moments *const m = &p->moments;
+    const size_t j = s->panel_from * OUTPUTS * KN_LANES, last = s->panel_to * OUTPUTS * KN_LANES;
+    for (size_t b = from; b < to && j < m->columns; b++) {
+        const size_t first = (b * (size_t)p->rows.targets + row) * m->width;
+        KN(conv_moments_add)
+        (m, first, m->width, j, moments_least(last, m->columns) - j,
+         p->target + first * m->columns + j, m->columns);
+    }
+}
+
 static void run_pass(const struct pass *p, const struct crew *crew)
 {
     const struct share s = share_of(p, crew);
@@ -231,7 +249,14 @@ static void run_pass(const struct pass *p, const struct crew *crew)
             widen(&p->cols, &r);
             run_run(p, &r, &s);
         }
+        if (p->moments.sums)
+            add_moments(p, &s, i, from, to);
     }
+}
+
+size_t KN(conv_lanes_pieces)(const struct kn_conv *c)
+{
+    return moments_pieces_in_blocks((size_t)c->N / KN_LANES, (size_t)c->OH, (size_t)c->OW);
 }
 
 size_t KN(conv_lanes_work)(const struct kn_conv *c, int pass, int threads)
@@ -246,7 +271,7 @@ void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue 
 {
     const bool back = pass == CONV_GRAD_DATA;
     const ptrdiff_t wv = c->C, wu = wv * c->KW, wo = wu * c->KH;
-    const struct pass p = {
+    struct pass p = {
         .rows = {back ? c->OH : c->H, back ? c->H : c->OH, c->KH, c->stride, c->pad, back},
         .cols = {back ? c->OW : c->W, back ? c->W : c->OW, c->KW, c->stride, c->pad, back},
         .blocks = c->N / KN_LANES,
@@ -261,5 +286,8 @@ void KN(conv_lanes)(const struct kn_conv *c, int pass, const struct kn_epilogue 
         .w = conv_masked(c, crew, w, work),
         .finish = finish_of(e),
     };
+    if (e && e->moments)
+        p.moments = moments_of(e, (size_t)c->O * KN_LANES, (size_t)p.blocks * (size_t)c->OH,
+                               (size_t)c->OW, KN(conv_lanes_pieces)(c));
     run_pass(&p, crew);
 }

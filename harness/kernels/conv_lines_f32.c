@@ -238,6 +238,13 @@ static void run_row(const struct conv_grid *g, const struct lines *l, const stru
 
 /* ---- the grid ---- */
 
+/* Columns [j0, j1) of grid row i, just done, to its moments. */
+static void add_moments(const struct moments *m, const struct row *r, int i, int j0, int j1)
+{
+    KN(conv_moments_add)
+    (m, (size_t)i * m->width, m->width, (size_t)j0, (size_t)(j1 - j0), r->target + j0, r->ld);
+}
+
 /* Columns [j0, j1) of grid rows [from, to), counted through all images. */
 static void run_rows(const struct conv_grid *g, int from, int to, int j0, int j1)
 {
@@ -251,6 +258,8 @@ static void run_rows(const struct conv_grid *g, int from, int to, int j0, int j1
         const struct row next = row_of(g, after / height, after % height);
         const struct lines l = lines_of(&g->patches, i / height, i % height, room);
         run_row(g, &l, &r, &next, j0, j1);
+        if (g->pass->moments.sums)
+            add_moments(&g->pass->moments, &r, i, j0, j1);
         r = next;
     }
 }
@@ -264,10 +273,12 @@ void KN(conv_lines)(const struct conv_grid *g)
     size_t from = 0, to = rows, j0 = 0, j1 = TC;
     if (g->patches.cols.points == 0)
         return;
-    if ((rows + all - 1) / all * panels <= (panels + all - 1) / all * rows)
-        crew_share(p->crew, rows, 1, &from, &to);
-    else
+    if ((rows + all - 1) / all * panels > (panels + all - 1) / all * rows)
         crew_share(p->crew, TC, GEMM_NR, &j0, &j1);
+    else if (p->moments.sums)
+        moments_share(&p->moments, p->crew, &from, &to);
+    else
+        crew_share(p->crew, rows, 1, &from, &to);
     run_rows(g, (int)from, (int)to, (int)j0, (int)j1);
 }
 

@@ -161,6 +161,14 @@ static void scatter(const struct conv_pass *p, const struct patches *g, int rows
     }
 }
 
+static void add_moments(const struct gemm_block *b, int i, int rows, int j, int cols)
+{
+    const struct conv_pass *p = ((const struct conv_grid *)b->of_x)->pass;
+    KN(conv_moments_add)
+    (&p->moments, (size_t)i, (size_t)rows, (size_t)j, (size_t)cols, b->c + (size_t)i * b->ldc + j,
+     b->ldc);
+}
+
 static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, int j1)
 {
     static const struct kn_epilogue none;
@@ -175,6 +183,7 @@ static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, in
         .c = p->target,
         .ldc = p->ld,
         .epilogue = p->e,
+        .done = p->moments.sums ? add_moments : NULL,
     };
     void *const scratch = p->scratch + chunk_bytes(p);
     if (!chunk_bytes(p)) {
@@ -189,6 +198,17 @@ static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, in
     scatter(p, &mine.patches, rows, j0, j1, results);
 }
 
+static void share_rows(const struct conv_pass *p, size_t rows, size_t *from, size_t *to)
+{
+    if (!p->moments.sums) {
+        crew_share(p->crew, rows, GEMM_MR, from, to);
+        return;
+    }
+    moments_share(&p->moments, p->crew, from, to);
+    *from *= p->moments.width;
+    *to *= p->moments.width;
+}
+
 static void run_grid(const struct conv_grid *o)
 {
     const struct conv_pass *p = o->pass;
@@ -200,7 +220,7 @@ static void run_grid(const struct conv_grid *o)
     const size_t tiles = (rows + GEMM_MR - 1) / GEMM_MR, panels = padded(p->TC) / GEMM_NR;
     size_t from = 0, to = rows, j0 = 0, j1 = (size_t)p->TC;
     if ((tiles + all - 1) / all * panels <= (panels + all - 1) / all * tiles)
-        crew_share(p->crew, rows, GEMM_MR, &from, &to);
+        share_rows(p, rows, &from, &to);
     else
         crew_share(p->crew, (size_t)p->TC, GEMM_NR, &j0, &j1);
     if (j0 >= j1)
@@ -275,6 +295,9 @@ void KN(conv_nhwc)(const struct kn_conv *c, int pass, const struct kn_epilogue *
     p.packed = (float *)(void *)(room + up64(conv_masked_bytes(c)));
     p.scratch = room + up64(conv_masked_bytes(c)) + packed_bytes(c, p.back) +
                 scratch_bytes(&p) * (size_t)crew->thread;
+    if (p.e->moments)
+        p.moments = moments_of(p.e, (size_t)c->O, (size_t)c->N * (size_t)c->OH, (size_t)c->OW,
+                               KN(conv_nhwc_pieces)(c));
     each_grid(&p, pack_weights);
     crew_wait(crew);
     each_grid(&p, run_grid);

@@ -124,6 +124,14 @@ static inline const float *conv_masked(const struct kn_conv *c, const struct cre
     size_t KN(conv_##layout##_grad_work)(const struct kn_conv *c, int threads);            \
     void KN(conv_##layout##_grad_weight)(const struct kn_conv *c, const struct crew *crew, \
                                          const float *x, const float *dy, float *dw, void *work);
+
+/* The forward pass's pieces of moments: the ways that make any. */
+size_t KN(conv_lanes_pieces)(const struct kn_conv *c);
+size_t KN(conv_nhwc_pieces)(const struct kn_conv *c);
+size_t KN(conv_depthwise_pieces)(const struct kn_conv *c);
+size_t KN(conv_winograd2_pieces)(const struct kn_conv *c);
+size_t KN(conv_winograd4_pieces)(const struct kn_conv *c);
+
 CONV_PASSES(lanes)
 CONV_PASSES(nhwc)
 CONV_PASSES(group)

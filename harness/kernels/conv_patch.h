@@ -11,6 +11,7 @@
 #ifndef CONV_PATCH_H
 #define CONV_PATCH_H
 
+#include "kernels/conv_moments.h"
 #include "kernels/conv_parts.h"
 #include "kernels/gemm_core.h"
 
@@ -113,7 +114,8 @@ struct conv_pass {
     size_t ld;           /* floats from pixel to pixel of them */
     const float *source, *w;
     float *target, *packed;
-    char *scratch; /* this thread's */
+    struct moments moments; /* units are rows of images */
+    char *scratch;          /* this thread's */
 };
 
 /* One of its grids. Packed weights are blocks of terms, in each the panels [terms][GEMM_NR]

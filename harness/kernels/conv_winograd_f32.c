@@ -37,6 +37,7 @@ struct winograd {
     size_t pitch;     /* of a row of V */
     size_t ld;        /* floats from pixel to pixel of the target */
     struct finish finish;
+    struct moments moments; /* units are tiles */
     const struct crew *crew;
     const float *w;
     float *target;
@@ -216,8 +217,10 @@ static struct part part_of(const struct winograd *g, int tile)
     return (struct part){least(m, g->TH - row), least(m, g->TW - col), pixel * g->ld, TW * g->ld};
 }
 
-/* Pixels y, [m][m], of full vectors of target channels from j on. */
-static void store_full(const struct winograd *g, struct part p, int j, const vf *y)
+/* Pixels y, [m][m], of full vectors of target channels from j on; for moments y gets what was
+ * stored.
+ */
+static void store_full(const struct winograd *g, struct part p, int j, vf *y)
 {
     const struct finish *const f = &g->finish;
     const vf bias = f->e.bias ? vf_load(f->e.bias + j) : vf_set(0.0f);
@@ -229,12 +232,15 @@ static void store_full(const struct winograd *g, struct part p, int j, const vf 
                 v = v + vf_load(g->target + at);
             if (f->e.bias)
                 v = v + bias;
-            vf_store(g->target + at, f->plain ? v : finish_vector(f, v, at));
+            v = f->plain ? v : finish_vector(f, v, at);
+            vf_store(g->target + at, v);
+            if (g->moments.sums)
+                y[r * g->tiles.m + c] = v;
         }
 }
 
 /* The same for the n < VF channels that are left. */
-static void store_ragged(const struct winograd *g, struct part p, int j, int n, const vf *y)
+static void store_ragged(const struct winograd *g, struct part p, int j, int n, vf *y)
 {
     float row[4 * VF];
     for (int r = 0; r < p.rows; r++) {
@@ -243,7 +249,39 @@ static void store_ragged(const struct winograd *g, struct part p, int j, int n, 
             vf_store(row + c * VF, y[r * g->tiles.m + c]);
         KN(gemm_finish)
         (&g->finish.e, (int)pixel, p.cols, j, n, row, VF, g->target, g->ld);
+        if (g->moments.sums)
+            for (int c = 0; c < p.cols; c++)
+                y[r * g->tiles.m + c] =
+                    vf_get(g->target + (pixel + (size_t)c) * g->ld + j, (size_t)n);
     }
+}
+
+/* The pixels of a tile, still in registers, to their piece: [m][m], n channels from j on. Lines of
+ * pixels have chains of their own. */
+static void add_moments(const struct winograd *g, struct part p, int tile, int j, size_t n,
+                        const vf *y)
+{
+    const struct moments *m = &g->moments;
+    const size_t piece = moments_piece(m, (size_t)tile);
+    const bool first = moments_start(m, piece) == (size_t)tile;
+    float *const to = moments_at(m, piece, (size_t)j, first, (size_t)(p.rows * p.cols)),
+                 *const sums = to + m->columns, *const all_squares = sums + m->columns;
+    const vf shift = first ? y[0] : vf_get(to, n), zero = vf_set(0.0f);
+    vf sum = first ? zero : vf_get(sums, n), squares = first ? zero : vf_get(all_squares, n);
+    for (int r = 0; r < p.rows; r++) {
+        vf line = zero, line_squares = zero;
+        for (int c = 0; c < p.cols; c++) {
+            const vf far = y[r * g->tiles.m + c] - shift;
+            line = line + far;
+            line_squares = vf_fma(far, far, line_squares);
+        }
+        sum = sum + line;
+        squares = squares + line_squares;
+    }
+    if (first)
+        vf_put(to, shift, n);
+    vf_put(sums, sum, n);
+    vf_put(all_squares, squares, n);
 }
 
 INLINE void outputs(const int m, const struct winograd *g, int tile, int j, const float *sums,
@@ -260,6 +298,8 @@ INLINE void outputs(const int m, const struct winograd *g, int tile, int j, cons
             store_full(g, part, j + v, y);
         else
             store_ragged(g, part, j + v, width - v, y);
+        if (g->moments.sums)
+            add_moments(g, part, tile, j + v, (size_t)least(VF, width - v), y);
     }
 }
 
@@ -297,7 +337,10 @@ static void by_tiles(struct winograd *g)
     for (int p = (int)from; p < (int)to; p++)
         make_panel(g, p, g->u + (size_t)p * panel_floats(g));
     crew_wait(g->crew);
-    crew_share(g->crew, (size_t)g->tiles.count, 1, &from, &to);
+    if (g->moments.sums)
+        moments_share(&g->moments, g->crew, &from, &to);
+    else
+        crew_share(g->crew, (size_t)g->tiles.count, 1, &from, &to);
     const int step = piece(g, (int)from, (int)to);
     for (int t = (int)from; t < (int)to; t += step) {
         const int rows = least(step, (int)to - t);
@@ -379,6 +422,11 @@ static size_t work_bytes(const struct kn_conv *c, int m, int pass, int threads)
     return sizeof(float) * (shared_floats(&g) + own_floats(&g, size) * (size_t)threads);
 }
 
+static size_t pieces(const struct kn_conv *c, int m)
+{
+    return moments_pieces((size_t)winograd_tiles(m, c->N, c->OH, c->OW).count, (size_t)(m * m));
+}
+
 static void run(const struct kn_conv *c, int m, int pass, const struct kn_epilogue *e,
                 const struct crew *crew, const float *source, const float *w, float *target,
                 void *work)
@@ -396,6 +444,9 @@ static void run(const struct kn_conv *c, int m, int pass, const struct kn_epilog
     g.source.at = source;
     g.source.zeros = g.zeros;
     g.finish = finish_of(e);
+    if (e && e->moments)
+        g.moments =
+            moments_of(e, (size_t)c->O, (size_t)g.tiles.count, (size_t)(m * m), pieces(c, m));
     g.crew = crew;
     g.w = w;
     g.target = target;
@@ -403,6 +454,7 @@ static void run(const struct kn_conv *c, int m, int pass, const struct kn_epilog
 }
 
 #define ENTRIES(name, m)                                                                       \
+    size_t KN(name##_pieces)(const struct kn_conv *c) { return pieces(c, m); }                 \
     size_t KN(name##_work)(const struct kn_conv *c, int pass, int threads)                     \
     {                                                                                          \
         return work_bytes(c, m, pass, threads);                                                \

@@ -14,7 +14,8 @@ static const struct kn_table *real; /* the table in use while its copy counts */
 #define D(x) ((double)(x))
 
 /* Of activations and their gradients, an element: outer tanh(inner v); y (1 - y) dy, … */
-enum { relu = 1, relu_grad = 1, tanh_ = 3, tanh_grad = 4, sigmoid = 4, sigmoid_grad = 3 };
+enum { relu = 1, relu_grad = 1, tanh_ = 3, tanh_grad = 4, sigmoid = 4, sigmoid_grad = 3,
+       moments = 4 };
 
 static double sum(double n) { return n > 0 ? n - 1 : 0; }
 static double dot(double n) { return n + sum(n); }
@@ -38,7 +39,8 @@ static double epilogue(const struct kn_epilogue *e)
         [KN_ACT_RELU] = relu_grad, [KN_ACT_TANH] = tanh_grad, [KN_ACT_SIGMOID] = sigmoid_grad};
     if (!e)
         return 0.0;
-    return e->accumulate + (e->bias != NULL) + (e->residual != NULL) + act[e->act] + grad[e->grad];
+    return e->accumulate + (e->bias != NULL) + (e->residual != NULL) + act[e->act] +
+           grad[e->grad] + (e->moments ? moments : 0);
 }
 
 /* An element's activation behind a normalisation; its derivative, which begins with a x + b again. */
@@ -97,5 +99,6 @@ void kn_count(bool on)
     counting.lanes = kn->lanes;
     counting.gemm_how = kn->gemm_how;
     counting.conv_how = kn->conv_how;
+    counting.conv_pieces = kn->conv_pieces;
     kn = &counting;
 }

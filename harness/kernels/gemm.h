@@ -31,6 +31,7 @@ struct kn_epilogue {
     float inner, outer; /* of tanh, in act or grad; 0 means 1 */
     const float *bias, *residual, *y;
     size_t ld_residual, ld_y; /* 0 means ldc */
+    float *moments;           /* conv_f32 only: leaves sums of what it stores; conv.h */
 };
 
 struct kn_gemm {

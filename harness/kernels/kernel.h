@@ -20,6 +20,7 @@
 
 void KN(gemm_how)(const struct kn_gemm *g, int threads, char how[KN_HOW]);
 void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW]);
+size_t KN(conv_pieces)(const struct kn_conv *c);
 #define KERNEL(type, name, params) type KN(name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

@@ -75,6 +75,8 @@ struct kn_table {
      * down the rows and across the columns. Pointers are not looked at. */
     void (*gemm_how)(const struct kn_gemm *g, int threads, char how[KN_HOW]);
     void (*conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW]);
+    /* Pieces of the moments that conv_f32 can leave (conv.h), or 0. */
+    size_t (*conv_pieces)(const struct kn_conv *c);
 #define KERNEL(type, name, params) type(*name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

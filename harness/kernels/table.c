@@ -11,6 +11,7 @@ const struct kn_table KN(table) = {
     .lanes = VF,
     .gemm_how = KN(gemm_how),
     .conv_how = KN(conv_how),
+    .conv_pieces = KN(conv_pieces),
 #define KERNEL(type, name, params) .name = KN(name),
 #include "kernels/kernels.def"
 #undef KERNEL

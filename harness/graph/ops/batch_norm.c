@@ -2,7 +2,8 @@
  *
  *     batch_moments    m = (mean, var) of x a channel, var biased: [2C]; in training the running
  *                      ones move on: running = (1 - momentum) running + momentum batch, with
- *                      the unbiased variance
+ *                      the unbiased variance. A convolution in front leaves sums of pieces
+ *                      of x (attr.pieces, kernels/conv.h), and x is not read again
  *     batch_norm       y = act(gain (x - mean) / d + bias + residual), d = sqrt(var + epsilon)
  *     batch_norm_sums  s = (sum g, sum g x^), x^ = (x - mean) / d: [2C], which are dbias, dgain
  *     batch_norm_grad  dx = gain / d (g - sum g / n - x^ sum g x^ / n)
@@ -13,7 +14,9 @@
  * passes read anyway. Behind a residual that is not possible; there the relu's gradient
  * is a node of its own, which the convolution that brings dy takes into its epilogue, and it
  * is the residual's gradient too. */
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "graph/ops/oplib.h"
 
@@ -70,35 +73,110 @@ static double total(struct channels c, const float *sums, size_t which, size_t c
 
 /* -------------------------------------------------------------------- moments */
 
+/* Does the convolution in front leave sums of what we should have to read? */
+static bool are_left(const struct node *x) { return x->attr.pieces > 0; }
+
 static size_t work_moments(const struct step *s, int threads)
 {
     const struct channels c = channels_of(s->in_node[X]);
+    if (are_left(s->in_node[X]))
+        return 0;
     return sums_bytes(c) + (size_t)threads * c.C * sizeof(float);
 }
 
-static void run_moments(const struct step *s, const struct crew *crew)
+/* Moments of channel i from the means of (x - shift) and (x - shift)^2. */
+static void finish_channel(const struct step *s, size_t C, double n, size_t i, double shift,
+                           double sum, double squares)
+{
+    const double keep = 1.0 - (double)s->node->attr.b;
+    const double from = sum / n, spread = fmax(0.0, squares / n - from * from);
+    float *mean = (float *)s->in[RUNNING_MEAN], *var = (float *)s->in[RUNNING_VAR], *out = s->out;
+    out[i] = (float)(shift + from);
+    out[C + i] = isnan(from) ? NAN : (float)spread;
+    if (!s->state->training)
+        return;
+    mean[i] = (float)(keep * (double)mean[i] + (1.0 - keep) * (double)out[i]);
+    var[i] = (float)(keep * (double)var[i] + (1.0 - keep) * spread * n / fmax(1.0, n - 1.0));
+}
+
+static void read_moments(const struct step *s, const struct crew *crew)
 {
     const struct channels c = channels_of(s->in_node[X]);
     const float *x = s->in[X];
-    float *shift = numbers_of(c, crew, s->work, 1), *out = s->out;
+    float *shift = numbers_of(c, crew, s->work, 1);
     for (size_t i = 0; i < c.C; i++)
         shift[i] = x[i * c.lanes]; /* a value of the channel's own */
     sum_pieces(crew, c, (struct kn_norm){.C = c.C, .lanes = c.lanes, .mean = shift}, x, NULL,
                s->work);
     crew_wait(crew);
-    const double n = (double)(c.rows * c.lanes), keep = 1.0 - (double)s->node->attr.b;
-    float *mean = (float *)s->in[RUNNING_MEAN], *var = (float *)s->in[RUNNING_VAR];
     const struct range mine = share_of(crew, c.C, 16);
-    for (size_t i = mine.from; i < mine.to; i++) {
-        const double from = total(c, s->work, 0, i) / n;
-        const double spread = fmax(0.0, total(c, s->work, 1, i) / n - from * from);
-        out[i] = (float)((double)shift[i] + from);
-        out[c.C + i] = isnan(from) ? NAN : (float)spread;
-        if (!s->state->training)
-            continue;
-        mean[i] = (float)(keep * (double)mean[i] + (1.0 - keep) * (double)out[i]);
-        var[i] = (float)(keep * (double)var[i] + (1.0 - keep) * spread * n / fmax(1.0, n - 1.0));
+    for (size_t i = mine.from; i < mine.to; i++)
+        finish_channel(s, c.C, (double)(c.rows * c.lanes), i, (double)shift[i],
+                       total(c, s->work, 0, i), total(c, s->work, 1, i));
+}
+
+/* Sums about one centre a channel, of some columns. */
+enum { MERGED = 64 };
+static_assert(MERGED % KN_LANES == 0, "a channel's lanes stay together");
+struct merged {
+    double centre[MERGED], sum[MERGED], squares[MERGED];
+};
+
+/* Adds a piece of n rows: x - centre = (x - shift) + d for each, d = shift - centre. The centre is
+ * a value of the channel's own too, so that d is no larger than what varies anyway; and in double
+ * there is room for its square. */
+static void merge_piece(struct merged *m, double n, const float *piece, size_t columns,
+                        size_t count)
+{
+    const float *shift = piece, *sum = shift + columns, *squares = sum + columns;
+    for (size_t j = 0; j < count; j++) {
+        const double d = (double)shift[j] - m->centre[j], here = (double)sum[j];
+        m->sum[j] += here + n * d;
+        m->squares[j] += (double)squares[j] + d * (2.0 * here + n * d);
     }
+}
+
+/* Columns [from, from + count): whole channels. */
+static void merge_columns(const struct step *s, struct channels c, size_t from, size_t count)
+{
+    const size_t pieces = (size_t)s->in_node[X]->attr.pieces, columns = c.C * c.lanes;
+    const float *n = (const float *)s->in[X] + shape_moments_at(s->in_node[X]);
+    const float *piece = n + kn_moments_counts(pieces) + from;
+    struct merged m = {0};
+    for (size_t j = 0; j < count; j++)
+        m.centre[j] = (double)piece[j - j % c.lanes];
+    for (size_t i = 0; i < pieces; i++, piece += KN_MOMENTS * columns)
+        merge_piece(&m, (double)n[i], piece, columns, count);
+    for (size_t j = 0; j < count; j += c.lanes) {
+        double sum = 0.0, squares = 0.0;
+        for (size_t lane = j; lane < j + c.lanes; lane++) {
+            sum += m.sum[lane];
+            squares += m.squares[lane];
+        }
+        finish_channel(s, c.C, (double)(c.rows * c.lanes), (from + j) / c.lanes, m.centre[j], sum,
+                       squares);
+    }
+}
+
+static void run_moments(const struct step *s, const struct crew *crew)
+{
+    if (!are_left(s->in_node[X])) {
+        read_moments(s, crew);
+        return;
+    }
+    const struct channels c = channels_of(s->in_node[X]);
+    struct range mine = share_of(crew, c.C * c.lanes, MERGED);
+    for (; mine.from < mine.to; mine.from += MERGED)
+        merge_columns(s, c, mine.from, least(MERGED, mine.to - mine.from));
+}
+
+static void how_moments(const struct step *s, int threads, char how[KN_HOW])
+{
+    (void)threads;
+    if (are_left(s->in_node[X]))
+        snprintf(how, KN_HOW, "%d pieces merged", s->in_node[X]->attr.pieces);
+    else
+        snprintf(how, KN_HOW, "one pass");
 }
 
 /* ----------------------------------------------------------------------- norm */
@@ -243,7 +321,16 @@ static double slope_flops(int act) { return act == KN_ACT_RELU ? 3 : act == KN_A
 
 static double flops_moments(const struct nn_graph *g, const struct node *n)
 {
-    return 4.0 * elements(g, n, X);
+    return are_left(input_of(g, n, X)) ? 0.0 : 4.0 * elements(g, n, X);
+}
+
+static double bytes_moments(const struct nn_graph *g, const struct node *n)
+{
+    const struct node *x = input_of(g, n, X);
+    const size_t pieces = (size_t)x->attr.pieces;
+    const double read = are_left(x) ? (double)kn_moments_floats(pieces, shape_moments_columns(x))
+                                    : elements(g, n, X);
+    return sizeof(float) * (read + 3.0 * (double)shape_elements(&n->shape));
 }
 
 static double flops_norm(const struct nn_graph *g, const struct node *n)
@@ -295,8 +382,10 @@ const struct op op_batch_moments = {
     .name = "batch_moments",
     .flags = OP_NO_GRAD, /* batch_norm_grad knows what x does to them */
     .flops = flops_moments,
+    .bytes = bytes_moments,
     .work = work_moments,
     .run = run_moments,
+    .how = how_moments,
 };
 
 const struct op op_batch_norm = {

@@ -53,12 +53,20 @@ static struct kn_conv weight_conv(const struct step *s)
     return conv_of(s->in_node[0], s->node, s->in_node[1], &s->node->attr);
 }
 
+static int pieces(const struct nn_graph *g, const struct node *n)
+{
+    const struct kn_conv c = conv_of(input_of(g, n, 0), input_of(g, n, 1), n, &n->attr);
+    return (int)kn->conv_pieces(&c);
+}
+
 /* ----------------------------------------------------------------- running */
 
 static void run(const struct step *s, const struct crew *crew)
 {
     const struct kn_conv c = forward_conv(s);
-    const struct kn_epilogue e = epilogue_of(s);
+    struct kn_epilogue e = epilogue_of(s);
+    if (s->node->attr.pieces)
+        e.moments = (float *)s->out + shape_moments_at(s->node);
     kn->conv_f32(&c, &e, crew, s->in[0], s->in[1], s->out, s->work);
 }
 
@@ -126,11 +134,11 @@ static const char *kernel_data(const struct node *n)
 
 static const char *kernel_weight(const struct node *n) { return (void)n, "conv_grad_weight_f32"; }
 
-/* As conv.h allows. */
+/* As conv.h allows; moments lie behind a dense output. */
 static bool writes_apart(const struct node *n)
 {
     const struct attr *a = &n->attr;
-    return n->layout == PLAIN && a->groups == 1 && !a->residual_in && !a->y_in;
+    return n->layout == PLAIN && a->groups == 1 && !a->residual_in && !a->y_in && !a->pieces;
 }
 
 /* ---------------------------------------------------------------- counting */
@@ -169,7 +177,8 @@ static double macs_weight(const struct nn_graph *g, const struct node *n)
 
 static double flops(const struct nn_graph *g, const struct node *n)
 {
-    return 2.0 * n->op->macs(g, n) + epilogue_flops(n);
+    const double moments = n->attr.pieces ? 4.0 * (double)shape_elements(&n->shape) : 0.0;
+    return 2.0 * n->op->macs(g, n) + epilogue_flops(n) + moments;
 }
 
 /* ---------------------------------------------------------------- gradient */
@@ -295,6 +304,7 @@ const struct op op_conv2d = {
     .run = run,
     .writes_apart = writes_apart,
     .kernel = kernel,
+    .pieces = pieces,
     .how = how,
 };
 
