@@ -175,6 +175,7 @@ static int blocks_of(int points)
 struct pass {
     const struct kn_conv *c;
     struct finish finish;
+    struct moments moments; /* units are rows of images */
     const float *source, *packed;
     float *target;
     int parts, SH, SW, TH, TW;
@@ -198,7 +199,6 @@ static struct row row_of(const struct pass *p, int image, int h, const struct gr
     const int top = h / p->parts * rows->source_step + rows->source;
     const int first = most(0, -top), end = most(first, least(rows->taps, p->SH - top));
     const int tap = rows->tap + first * rows->tap_step;
-    struct moments moments; /* units are rows of images */
     struct row r = {p->source, p->packed,
                     ((size_t)image * (size_t)p->TH + (size_t)h) * (size_t)p->TW * C, end - first};
     if (r.rows && cols->taps) {
@@ -322,6 +322,14 @@ static void stream_group(struct pass *p, int from, int to, size_t blocks)
                blocks);
 }
 
+/* Target rows [from, to) of all images, a group that is still in L2, to their moments. */
+static void add_moments(const struct pass *p, size_t from, size_t to)
+{
+    const size_t C = (size_t)p->c->C, TW = (size_t)p->TW;
+    KN(conv_moments_add)
+    (&p->moments, from * TW, (to - from) * TW, 0, C, p->target + from * TW * C, C);
+}
+
 /* Target rows [from, to) of all images. */
 static void run_rows(struct pass *p, int from, int to)
 {
@@ -335,7 +343,14 @@ static void run_rows(struct pass *p, int from, int to)
                      (size_t)blocks * (size_t)(next - row));
         const int first = row / p->TH * p->TH;
         run_group(p, row / p->TH, row - first, next - first);
+        if (p->moments.sums)
+            add_moments(p, (size_t)row, (size_t)next);
     }
+}
+
+size_t KN(conv_depthwise_pieces)(const struct kn_conv *c)
+{
+    return moments_pieces((size_t)c->N * (size_t)c->OH, (size_t)c->OW);
 }
 
 size_t KN(conv_depthwise_work)(const struct kn_conv *c, int pass, int threads)
@@ -348,14 +363,6 @@ void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilo
                         const struct crew *crew, const float *source, const float *w, float *target,
                         void *work)
 {
-/* Target rows [from, to) of all images, a group that is still in L2, to their moments. */
-static void add_moments(const struct pass *p, size_t from, size_t to)
-{
-    const size_t C = (size_t)p->c->C, TW = (size_t)p->TW;
-    KN(conv_moments_add)
-    (&p->moments, from * TW, (to - from) * TW, 0, C, p->target + from * TW * C, C);
-}
-
     const bool back = pass == CONV_GRAD_DATA;
     const size_t C = (size_t)c->C, taps = (size_t)(c->KH * c->KW);
     struct pass p = {.c = c,
@@ -369,16 +376,9 @@ static void add_moments(const struct pass *p, size_t from, size_t to)
                      .TH = back ? c->H : c->OH,
                      .TW = back ? c->W : c->OW};
     for (int i = 0; i < p.parts; i++) {
-        if (p->moments.sums)
-            add_moments(p, (size_t)row, (size_t)next);
         const struct patches g = KN(conv_patches)(c, back, i * p.parts + i, source);
         p.rows[i] = g.rows;
         p.cols[i] = g.cols;
-size_t KN(conv_depthwise_pieces)(const struct kn_conv *c)
-{
-    return moments_pieces((size_t)c->N * (size_t)c->OH, (size_t)c->OW);
-}
-
         p.kind[i] = kind_of(&g.cols, p.SW);
     }
     size_t from, to; /* [C][taps] -> [taps][C] */
