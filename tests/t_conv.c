@@ -72,6 +72,15 @@ static const struct kn_conv shapes[] = {
     {.N = 4, .H = 7, .W = 7, .C = 1, .O = 1, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
     {.N = 1, .H = 5, .W = 5, .C = 9, .O = 120, .KH = 3, .KW = 3, .stride = 2, .pad = 1},
     {.N = 1, .H = 1, .W = 1, .C = 5, .O = 9, .KH = 3, .KW = 3, .stride = 1, .pad = 1},
+    /* gradients of weights by lines: several blocks of rows, slices of unequal lengths, kernel rows
+     * that hang out, more columns than tiles */
+    {.N = 2, .H = 43, .W = 37, .C = 3, .O = 64, .KH = 7, .KW = 7, .stride = 2, .pad = 3},
+    {.N = 1, .H = 1, .W = 9, .C = 5, .O = 32, .KH = 3, .KW = 3, .stride = 1, .pad = 2},
+    {.N = 2, .H = 9, .W = 31, .C = 4, .O = 48, .KH = 5, .KW = 2, .stride = 3, .pad = 1},
+    {.N = 3, .H = 5, .W = 21, .C = 17, .O = 96, .KH = 1, .KW = 1, .stride = 1},
+    /* 1 x 1 as a plain product: in slices, and whole */
+    {.N = 3, .H = 26, .W = 23, .C = 40, .O = 23, .KH = 1, .KW = 1, .stride = 1},
+    {.N = 2, .H = 3, .W = 3, .C = 1100, .O = 35, .KH = 1, .KW = 1, .stride = 1},
 };
 
 static void test_shapes(int pass)

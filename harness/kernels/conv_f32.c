@@ -114,7 +114,7 @@ void KN(conv_how)(const struct kn_conv *c, int pass, char how[KN_HOW])
     const int way = way_of(c, pass);
     if (way == WAY_GROUP)
         snprintf(how, KN_HOW, "%d groups", c->groups);
-    else if (way == WAY_NHWC && pass != CONV_GRAD_WEIGHT && KN(conv_by_lines)(c, pass))
+    else if (way == WAY_NHWC && KN(conv_by_lines)(c, pass))
         snprintf(how, KN_HOW, "lines");
     else
         snprintf(how, KN_HOW, "%s", names[way]);

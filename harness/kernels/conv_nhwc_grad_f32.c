@@ -5,7 +5,10 @@
  * product, the result may be tiny. SLICES of the pixels are summed apart and then
  * added, in their order, however many threads there are: so a thread meets the images
  * that it met in the layers before. Only results that are larger than the images are
- * split between threads by columns. dy is read where it lies. */
+ * split between threads by columns. dy is read where it lies.
+ *
+ * With kernels of 1 x 1 one pixel apart the patches are the pixels, and it is a plain product, by
+ * gemm_f32.c. Few channels are for conv_lines_grad_f32.c. */
 #include "kernels/conv_patch.h"
 
 enum {
@@ -19,6 +22,7 @@ struct grad {
     struct patches patches;
     const float *dy;
     int K, slices, slice; /* columns; slices of so many pixels */
+    bool plain;           /* the matrix of patches is x */
 };
 
 /* What callbacks need: the pixels from `first` on. */
@@ -93,6 +97,7 @@ static struct grad plan(const struct kn_conv *c)
 {
     struct grad g = {.c = c, .patches = KN(conv_patches)(c, false, 0, NULL)};
     g.K = patch_size(&g.patches);
+    g.plain = c->KH == 1 && c->KW == 1 && c->stride == 1 && c->pad == 0;
     const int pixels = (int)patch_count(&g.patches);
     const double images = (double)c->N * c->H * c->W * c->C + (double)pixels * c->O;
     const bool large = (double)c->O * g.K * SLICES > images && g.K >= WIDE * GEMM_NR;
@@ -119,6 +124,34 @@ static void sum_pixels(const struct grad *g, int first, int pixels, int j0, int 
     };
     if (j0 < j1)
         KN(gemm_block)(&b, 0, g->c->O, j0, j1, scratch);
+}
+
+/* The same where the patches are x. */
+static struct kn_gemm product(const struct grad *g, int first, int pixels, float *dw)
+{
+    const size_t O = (size_t)g->c->O, K = (size_t)g->K;
+    return (struct kn_gemm){
+        .M = g->c->O,
+        .N = g->K,
+        .K = pixels,
+        .ta = true,
+        .a = g->dy + (size_t)first * O,
+        .lda = O,
+        .b = g->patches.source + (size_t)first * K,
+        .ldb = K,
+        .c = dw,
+        .ldc = K,
+    };
+}
+
+static void sum_slice(const struct grad *g, int first, int pixels, float *dw, void *scratch)
+{
+    if (g->plain) {
+        const struct kn_gemm m = product(g, first, pixels, dw);
+        KN(gemm_f32)(&m, CREW_ALONE, scratch);
+    } else {
+        sum_pixels(g, first, pixels, 0, g->K, dw, scratch);
+    }
 }
 
 static void mask_columns(const struct grad *g, size_t from, size_t to, float *dw)
@@ -151,16 +184,24 @@ static void add_slices(const struct grad *g, const float *sums, size_t from, siz
         }
 }
 
+static size_t slice_bytes(const struct grad *g, int pixels)
+{
+    const struct kn_gemm m = {.M = g->c->O, .N = g->K, .K = pixels, .ta = true};
+    return g->plain ? KN(gemm_work_f32)(&m, 1) : KN(gemm_block_work)(pixels, g->K);
+}
+
 /* The last slice is shorter, but may have longer blocks. */
 static size_t scratch_bytes(const struct grad *g)
 {
     const int last = (int)patch_count(&g->patches) - (g->slices - 1) * g->slice;
-    const size_t a = KN(gemm_block_work)(g->slice, g->K), b = KN(gemm_block_work)(last, g->K);
+    const size_t a = slice_bytes(g, g->slice), b = slice_bytes(g, last);
     return ((a > b ? a : b) + 63) / 64 * 64;
 }
 
 size_t KN(conv_nhwc_grad_work)(const struct kn_conv *c, int threads)
 {
+    if (KN(conv_lines_grad_suit)(c))
+        return KN(conv_lines_grad_work)(c, threads);
     const struct grad g = plan(c);
     const size_t sums = g.slices > 1 ? slice_floats(&g) * (size_t)g.slices : 0;
     return sums * sizeof(float) + scratch_bytes(&g) * (size_t)threads;
@@ -169,6 +210,10 @@ size_t KN(conv_nhwc_grad_work)(const struct kn_conv *c, int threads)
 void KN(conv_nhwc_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
                                const float *dy, float *dw, void *work)
 {
+    if (KN(conv_lines_grad_suit)(c)) {
+        KN(conv_lines_grad_weight)(c, crew, x, dy, dw, work);
+        return;
+    }
     struct grad g = plan(c);
     g.patches.source = x;
     g.dy = dy;
@@ -176,6 +221,11 @@ void KN(conv_nhwc_grad_weight)(const struct kn_conv *c, const struct crew *crew,
     float *const sums = (float *)(void *)((char *)work + scratch_bytes(&g) * (size_t)crew->threads);
     const int pixels = (int)patch_count(&g.patches);
     size_t from, to;
+    if (g.slices == 1 && g.plain && !c->mask) {
+        const struct kn_gemm m = product(&g, 0, pixels, dw);
+        KN(gemm_f32)(&m, crew, work);
+        return;
+    }
     if (g.slices == 1) {
         crew_share(crew, (size_t)g.K, GEMM_NR, &from, &to);
         sum_pixels(&g, 0, pixels, (int)from, (int)to, dw, scratch);
@@ -184,8 +234,8 @@ void KN(conv_nhwc_grad_weight)(const struct kn_conv *c, const struct crew *crew,
     }
     crew_share(crew, (size_t)g.slices, 1, &from, &to);
     for (int s = (int)from; s < (int)to; s++)
-        sum_pixels(&g, s * g.slice, least(g.slice, pixels - s * g.slice), 0, g.K,
-                   sums + (size_t)s * slice_floats(&g), scratch);
+        sum_slice(&g, s * g.slice, least(g.slice, pixels - s * g.slice),
+                  sums + (size_t)s * slice_floats(&g), scratch);
     crew_wait(crew);
     crew_share(crew, (size_t)g.K, VF, &from, &to);
     add_slices(&g, sums, from, to, dw);

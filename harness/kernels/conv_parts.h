@@ -146,7 +146,7 @@ static inline bool conv_is_depthwise(const struct kn_conv *c)
     return conv_groups(c) > 1 && c->groups == c->C && c->C == c->O && c->stride <= 4;
 }
 
-/* NHWC, forward or backward to the data: conv_lines_f32.c does this problem. */
+/* NHWC: conv_lines_f32.c or conv_lines_grad_f32.c does this pass. */
 bool KN(conv_by_lines)(const struct kn_conv *c, int pass);
 
 #endif

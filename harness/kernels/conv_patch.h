@@ -132,4 +132,10 @@ bool KN(conv_lines_suit)(const struct conv_pass *p);
 size_t KN(conv_lines_bytes)(const struct conv_pass *p);
 void KN(conv_lines)(const struct conv_grid *g);
 
+/* conv_lines_grad_f32.c, the gradient of the weights: the same questions, and all of it. */
+bool KN(conv_lines_grad_suit)(const struct kn_conv *c);
+size_t KN(conv_lines_grad_work)(const struct kn_conv *c, int threads);
+void KN(conv_lines_grad_weight)(const struct kn_conv *c, const struct crew *crew, const float *x,
+                                const float *dy, float *dw, void *work);
+
 #endif
