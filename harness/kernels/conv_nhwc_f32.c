@@ -270,8 +270,12 @@ static struct conv_pass pass_of(const struct kn_conv *c, bool back)
 
 bool KN(conv_by_lines)(const struct kn_conv *c, int pass)
 {
-    return pass == CONV_GRAD_WEIGHT ? KN(conv_lines_grad_suit)(c)
-                                    : pass_of(c, pass == CONV_GRAD_DATA).by_lines;
+    return pass_of(c, pass == CONV_GRAD_DATA).by_lines;
+}
+
+size_t KN(conv_nhwc_pieces)(const struct kn_conv *c)
+{
+    return moments_pieces((size_t)c->N * (size_t)c->OH, (size_t)c->OW);
 }
 
 size_t KN(conv_nhwc_work)(const struct kn_conv *c, int pass, int threads)
@@ -290,15 +294,15 @@ void KN(conv_nhwc)(const struct kn_conv *c, int pass, const struct kn_epilogue *
     char *room = work;
     p.crew = crew;
     p.e = e ? e : &none;
+    if (p.e->moments)
+        p.moments = moments_of(p.e, (size_t)c->O, (size_t)c->N * (size_t)c->OH, (size_t)c->OW,
+                               KN(conv_nhwc_pieces)(c));
     p.source = source;
     p.target = target;
     p.w = conv_masked(c, crew, w, work);
     p.packed = (float *)(void *)(room + up64(conv_masked_bytes(c)));
     p.scratch = room + up64(conv_masked_bytes(c)) + packed_bytes(c, p.back) +
                 scratch_bytes(&p) * (size_t)crew->thread;
-    if (p.e->moments)
-        p.moments = moments_of(p.e, (size_t)c->O, (size_t)c->N * (size_t)c->OH, (size_t)c->OW,
-                               KN(conv_nhwc_pieces)(c));
     each_grid(&p, pack_weights);
     crew_wait(crew);
     each_grid(&p, run_grid);
