@@ -270,7 +270,8 @@ static struct conv_pass pass_of(const struct kn_conv *c, bool back)
 
 bool KN(conv_by_lines)(const struct kn_conv *c, int pass)
 {
-    return pass_of(c, pass == CONV_GRAD_DATA).by_lines;
+    return pass == CONV_GRAD_WEIGHT ? KN(conv_lines_grad_suit)(c)
+                                    : pass_of(c, pass == CONV_GRAD_DATA).by_lines;
 }
 
 size_t KN(conv_nhwc_pieces)(const struct kn_conv *c)
