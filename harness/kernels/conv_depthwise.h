@@ -44,24 +44,29 @@ struct stream {
     const char *at, *end;
     size_t step; /* bytes at a time */
 };
+enum { LINE = 64, STREAM_BYTES = 4 * LINE /* asked for without a loop */ };
 
-/* [from, to) in so many steps. */
+/* [from, to), and perhaps a few lines behind it, in so many steps. */
 static inline void stream_set(struct stream *s, const float *from, const float *to, size_t steps)
 {
-    enum { LINE = 64 };
     s->at = (const char *)from;
     s->end = (const char *)to;
     const size_t bytes = (size_t)(s->end - s->at);
-    s->step = ((bytes + steps - 1) / steps + LINE - 1) / LINE * LINE;
+    s->step = ((bytes + steps - 1) / steps + STREAM_BYTES - 1) / STREAM_BYTES * STREAM_BYTES;
 }
 
 static inline void stream_on(struct stream *s)
 {
-    enum { LINE = 64 };
-    const char *const next = (size_t)(s->end - s->at) < s->step ? s->end : s->at + s->step;
-    for (; s->at < next; s->at += LINE)
-        __builtin_prefetch(s->at, 0, 2);
-    s->at = next;
+    const char *at = s->at;
+    if (at >= s->end)
+        return;
+    for (size_t i = 0; i < s->step; i += STREAM_BYTES, at += STREAM_BYTES) {
+        __builtin_prefetch(at, 0, 2);
+        __builtin_prefetch(at + LINE, 0, 2);
+        __builtin_prefetch(at + 2 * LINE, 0, 2);
+        __builtin_prefetch(at + 3 * LINE, 0, 2);
+    }
+    s->at = at;
 }
 
 /* finish_vector() for the first n channels of a vector. */

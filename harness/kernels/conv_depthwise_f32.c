@@ -21,84 +21,107 @@ enum {
     GROUP = 8   /* target rows, at most */
 };
 
-/* ---- one block of pixels, one vector of channels ---- */
+/* ---- blocks of pixels below each other, one vector of channels ---- */
+
+/* What of a target row depends on neither column nor channel. */
+struct row {
+    const float *source, *w; /* the first source row that it meets, the weights of that tap row */
+    size_t at;               /* floats before it in the target */
+    int rows;                /* tap rows */
+};
 
 struct block {
-    const float *source; /* first tap row, pixel 0, this vector */
-    size_t row;          /* floats between source rows */
-    size_t C;
-    int rows, taps,
-        step;        /* tap rows; taps in a row; source pixels from a target pixel to the next */
-    int left, width; /* source pixel of the first tap, may be outside [0, width) */
-    const float *w;  /* first tap of the first row */
+    const struct row *first, *end; /* target rows */
+    size_t row, C;                 /* floats between source rows, between source pixels */
+    int taps, step;                /* in a row; source pixels from a target pixel to the next */
+    int left, width;               /* source pixel of the first tap, may be outside [0, width) */
     ptrdiff_t w_row, w_tap;
-    const float *bias; /* or NULL */
-    float *out;
-    size_t out_step; /* floats between its pixels */
-    size_t n;        /* channels, at most VF */
+    size_t channel, n; /* the first of the vector, and how many, at most VF */
+    const float *bias; /* of all channels, or NULL */
+    float *out;        /* where a target row's first pixel goes, less the row's `at` */
+    size_t out_step;   /* floats between its pixels */
+    struct stream *next_source, *next_target;
 };
 
 typedef void block_fn(const struct block *b);
 
-/* The compiler unrolls all but the loop over tap rows. `whole`: the vector is full. The first
- * pixel's last tap is not left of the source, nor the last pixel's first one right of it. */
+static inline vf bias_of(const struct block *b, size_t n)
+{
+    return b->bias ? vf_get(b->bias + b->channel, n) : vf_set(0);
+}
+
+/* One tap row: source pixels from `at` on, b->left, to the sums that they belong to. */
+static inline __attribute__((always_inline)) void sum_pixels(const struct block *b, const float *at,
+                                                             int pixels, int taps, int step,
+                                                             size_t n, const vf w[], vf sum[])
+{
+    const int last = (pixels - 1) * step;
+    UNROLL
+    for (int q = 0; q < last + taps; q++, next_pixel(&at, b->C)) {
+        if ((q < taps - 1 && b->left + q < 0) || (q > last && b->left + q >= b->width))
+            continue;
+        vf x = vf_get(at, n);
+        IN_REGISTER(x);
+        UNROLL
+        for (int v = 0; v < taps; v++)
+            if (q >= v && (q - v) % step == 0 && (q - v) / step < pixels)
+                sum[(q - v) / step] = vf_fma(x, w[v], sum[(q - v) / step]);
+    }
+}
+
+/* The compiler unrolls all but the loops over rows and tap rows. `whole`: the vector is full. The
+ * first pixel's last tap is not left of the source, nor the last pixel's first one right of it. */
 static inline __attribute__((always_inline)) void sum_block(const struct block *b, int pixels,
                                                             int taps, int step, bool whole)
 {
     const size_t n = whole ? VF : b->n;
-    const int last = (pixels - 1) * step;
-    vf sum[BLOCK], w[DEPTHWISE_TAPS];
-    const vf bias = b->bias ? vf_get(b->bias, n) : vf_set(0);
-    UNROLL
-    for (int p = 0; p < pixels; p++)
-        sum[p] = bias;
-    const ptrdiff_t left = (ptrdiff_t)b->left * (ptrdiff_t)b->C;
-    const float *row = b->source, *weights = b->w;
-    for (int u = 0; u < b->rows; u++, row += b->row, weights += b->w_row) {
+    const ptrdiff_t left = (ptrdiff_t)b->left * (ptrdiff_t)b->C + (ptrdiff_t)b->channel;
+    const vf bias = bias_of(b, n);
+    for (const struct row *r = b->first; r < b->end; r++) {
+        vf sum[BLOCK], w[DEPTHWISE_TAPS];
         UNROLL
-        for (int v = 0; v < taps; v++)
-            w[v] = vf_get(weights + v * b->w_tap, n);
-        const float *at = row + left;
-        UNROLL
-        for (int q = 0; q < last + taps; q++, next_pixel(&at, b->C)) {
-            if ((q < taps - 1 && b->left + q < 0) || (q > last && b->left + q >= b->width))
-                continue;
-            vf x = vf_get(at, n);
-            IN_REGISTER(x);
+        for (int p = 0; p < pixels; p++)
+            sum[p] = bias;
+        const float *row = r->source, *weights = r->w + b->channel;
+        for (int u = 0; u < r->rows; u++, row += b->row, weights += b->w_row) {
             UNROLL
             for (int v = 0; v < taps; v++)
-                if (q >= v && (q - v) % step == 0 && (q - v) / step < pixels)
-                    sum[(q - v) / step] = vf_fma(x, w[v], sum[(q - v) / step]);
+                w[v] = vf_get(weights + v * b->w_tap, n);
+            sum_pixels(b, row + left, pixels, taps, step, n, w, sum);
         }
+        UNROLL
+        for (int p = 0; p < pixels; p++)
+            vf_put(b->out + r->at + (size_t)p * b->out_step, sum[p], n);
+        stream_on(b->next_source);
+        stream_on(b->next_target);
     }
-    UNROLL
-    for (int p = 0; p < pixels; p++)
-        vf_put(b->out + (size_t)p * b->out_step, sum[p], n);
 }
 
 /* Any number of taps, any step. */
 static inline __attribute__((always_inline)) void sum_block_any(const struct block *b, int pixels)
 {
-    vf sum[BLOCK];
-    const vf bias = b->bias ? vf_get(b->bias, b->n) : vf_set(0);
-    UNROLL
-    for (int p = 0; p < pixels; p++)
-        sum[p] = bias;
-    for (int u = 0; u < b->rows; u++)
-        for (int v = 0; v < b->taps; v++) {
-            const vf w = vf_get(b->w + u * b->w_row + v * b->w_tap, b->n);
+    for (const struct row *r = b->first; r < b->end; r++) {
+        vf sum[BLOCK];
+        UNROLL
+        for (int p = 0; p < pixels; p++)
+            sum[p] = bias_of(b, b->n);
+        for (int k = 0; k < r->rows * b->taps; k++) {
+            const int u = k / b->taps, v = k % b->taps;
+            const float *const row = r->source + (size_t)u * b->row + b->channel;
+            const vf w = vf_get(r->w + u * b->w_row + v * b->w_tap + b->channel, b->n);
             UNROLL
             for (int p = 0; p < pixels; p++) {
                 const int at = b->left + p * b->step + v;
                 if (at >= 0 && at < b->width)
-                    sum[p] =
-                        vf_fma(vf_get(b->source + (size_t)u * b->row + (size_t)at * b->C, b->n), w,
-                               sum[p]);
+                    sum[p] = vf_fma(vf_get(row + (size_t)at * b->C, b->n), w, sum[p]);
             }
         }
-    UNROLL
-    for (int p = 0; p < pixels; p++)
-        vf_put(b->out + (size_t)p * b->out_step, sum[p], b->n);
+        UNROLL
+        for (int p = 0; p < pixels; p++)
+            vf_put(b->out + r->at + (size_t)p * b->out_step, sum[p], b->n);
+        stream_on(b->next_source);
+        stream_on(b->next_target);
+    }
 }
 
 /* A block function for whole vectors and for a part of one, for each number of pixels in a block,
@@ -184,13 +207,6 @@ struct pass {
     struct stream next_source, next_target; /* the next group's */
 };
 
-/* What of a target row depends on neither column nor channel. */
-struct row {
-    const float *source, *w; /* the first source row that it meets, the weights of that tap row */
-    size_t at;               /* floats before it in the target */
-    int rows;                /* tap rows */
-};
-
 /* Target row h of an image for the columns `cols`. */
 static struct row row_of(const struct pass *p, int image, int h, const struct grid *cols)
 {
@@ -220,27 +236,30 @@ static void finish_block(const struct finish *f, const float *sums, int pixels, 
     }
 }
 
-/* Blocks below each other: `of` has what depends on neither row nor channel, `at` is where the
- * first pixel lies in a target row, `step` from there to the next. */
-static void run_blocks(struct pass *p, const struct block *of, block_fn *fn, int pixels, size_t at,
-                       size_t step, int ch, const struct row *rows, int n)
+/* The blocks of b; those with more to do than a bias one by one, `at` floats, and step from pixel
+ * to pixel, behind the beginning of their row. */
+static void run_blocks(const struct pass *p, struct block *b, block_fn *fn, int pixels, size_t at,
+                       size_t step)
 {
     float sums[BLOCK * VF] = {0};
-    struct block b = *of;
-    b.n = (size_t)least(VF, p->c->C - ch);
-    b.bias = p->finish.e.bias ? p->finish.e.bias + ch : NULL;
-    b.out_step = p->finish.plain ? step : VF;
-    for (const struct row *r = rows; r < rows + n; r++) {
-        const size_t to = r->at + at + (size_t)ch;
-        b.source = r->source + ch;
-        b.w = r->w + ch;
-        b.rows = r->rows;
-        b.out = p->finish.plain ? p->target + to : sums;
-        fn(&b);
-        if (!p->finish.plain)
-            finish_block(&p->finish, sums, pixels, b.n, to, step, p->target);
-        stream_on(&p->next_source);
-        stream_on(&p->next_target);
+    at += b->channel;
+    if (p->finish.plain) {
+        b->out = p->target + at;
+        b->out_step = step;
+        fn(b);
+        return;
+    }
+    const struct row *const end = b->end;
+    for (const struct row *r = b->first; r < end; r++) {
+        struct row one = *r;
+        struct block single = *b;
+        one.at = 0;
+        single.first = &one;
+        single.end = &one + 1;
+        single.out = sums;
+        single.out_step = VF;
+        fn(&single);
+        finish_block(&p->finish, sums, pixels, b->n, r->at + at, step, p->target);
     }
 }
 
@@ -249,20 +268,27 @@ static void run_columns(struct pass *p, int part, const struct row *rows, int n,
 {
     const struct grid *cols = &p->cols[part];
     const size_t C = (size_t)p->c->C, step = (size_t)cols->target_step * C;
-    struct block b = {.row = (size_t)p->SW * C,
+    struct block b = {.first = rows,
+                      .end = rows + n,
+                      .row = (size_t)p->SW * C,
                       .C = C,
                       .taps = cols->taps,
                       .step = cols->source_step,
                       .width = p->SW,
                       .w_row = p->rows[0].tap_step * p->c->KW * (ptrdiff_t)C,
-                      .w_tap = cols->tap_step * (ptrdiff_t)C};
+                      .w_tap = cols->tap_step * (ptrdiff_t)C,
+                      .bias = p->finish.e.bias,
+                      .next_source = &p->next_source,
+                      .next_target = &p->next_target};
     for (int j = 0, size; j < cols->points; j += sizes[size]) {
         size = size_of(cols->points - j);
         b.left = j * cols->source_step + cols->source;
-        const size_t at = (size_t)cols->target * C + (size_t)j * step;
-        for (int ch = from; ch < to; ch += VF)
-            run_blocks(p, &b, p->kind[part]->fn[size][ch + VF <= to ? WHOLE : PART], sizes[size],
-                       at, step, ch, rows, n);
+        for (int ch = from; ch < to; ch += VF) {
+            b.channel = (size_t)ch;
+            b.n = (size_t)least(VF, to - ch);
+            run_blocks(p, &b, p->kind[part]->fn[size][b.n < VF ? PART : WHOLE], sizes[size],
+                       (size_t)cols->target * C + (size_t)j * step, step);
+        }
     }
 }
 
