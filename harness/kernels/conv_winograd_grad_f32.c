@@ -8,7 +8,8 @@
  * Tiles are taken in blocks whose V and W L3 holds. All threads make those; then each thread
  * has rectangles of dU, small enough for its L2, and turns them into weights at once, so dU is
  * never whole in memory. Blocks are added in their order, as weights: the transform is linear.
- * V lies in panels of GEMM_NR channels, as the product reads it.
+ * V and W lie in panels of GEMM_NR channels, each of them one piece of memory that a product reads
+ * from its beginning to its end; while it does, the next point's are fetched from L3.
  *
  * Where there are few channels, both operands of a small block stay in L2: then SLICES of the tiles
  * are summed apart, each by one thread alone, and added in their order, however many threads. */
@@ -27,9 +28,8 @@ struct winograd_grad {
     const struct kn_conv *c;
     struct winograd_tiles tiles;
     struct winograd_image x, dy;
-    int points, block, height; /* tiles of V and W; rows of a rectangle */
+    int points, block, height; /* tiles of V and W; panels of W in a rectangle */
     int slices, slice;         /* so many tiles each */
-    size_t pitch;              /* of a row of W */
     const struct crew *crew;
     float *v, *w, *rect, *dw; /* rect is this thread's */
 };
@@ -43,15 +43,15 @@ static size_t odd_lines(size_t floats)
     return (lines | 1) * 16;
 }
 
-static int panels(const struct winograd_grad *g) { return (g->c->C + GEMM_NR - 1) / GEMM_NR; }
+static int panels(int channels) { return (channels + GEMM_NR - 1) / GEMM_NR; }
 static size_t group_floats(const struct winograd_grad *g) { return (size_t)g->block * GEMM_NR; }
 static size_t v_plane(const struct winograd_grad *g)
 {
-    return odd_lines(group_floats(g) * (size_t)panels(g));
+    return odd_lines(group_floats(g) * (size_t)panels(g->c->C));
 }
 static size_t w_plane(const struct winograd_grad *g)
 {
-    return odd_lines((size_t)g->block * g->pitch);
+    return odd_lines(group_floats(g) * (size_t)panels(g->c->O));
 }
 
 /* ---- operands ---- */
@@ -62,9 +62,9 @@ INLINE void operands(const int m, const struct winograd_grad *g, int first, int 
     for (int t = from; t < to; t++) {
         const struct place at = winograd_place(&g->tiles, t);
         const int row = at.row * m, col = at.col * m;
-        const size_t r = (size_t)(t - first);
-        const struct winograd_points v = {g->v + r * GEMM_NR, v_plane(g), group_floats(g)};
-        const struct winograd_points w = {g->w + r * g->pitch, w_plane(g), GEMM_NR};
+        const size_t r = (size_t)(t - first) * GEMM_NR;
+        const struct winograd_points v = {g->v + r, v_plane(g), group_floats(g)};
+        const struct winograd_points w = {g->w + r, w_plane(g), group_floats(g)};
         winograd_pixels(&g->x, at.image, row - g->c->pad, col - g->c->pad, m + 2, pixels);
         winograd_scatter(winograd_input, m, m + 2, pixels, g->c->C, v);
         winograd_pixels(&g->dy, at.image, row, col, m, pixels);
@@ -74,39 +74,74 @@ INLINE void operands(const int m, const struct winograd_grad *g, int first, int 
 
 /* ---- products ---- */
 
-/* A rectangle of dU: rows [i, i + rows), one panel of columns, over `tiles` tiles. */
+/* A rectangle of dU: rows [i, i + rows), which are whole panels of W or end with O, and one panel
+ * of columns, over `tiles` tiles. */
 struct rect {
     int i, rows, panel, cols, tiles;
 };
 
 static size_t rect_plane(const struct winograd_grad *g)
 {
-    return (size_t)(g->height | 1) * GEMM_NR;
+    return (size_t)(g->height * GEMM_NR | 1) * GEMM_NR;
+}
+
+static const float *w_panel(const struct winograd_grad *g, const struct rect *r, int point, int n)
+{
+    return g->w + (size_t)point * w_plane(g) + (size_t)(r->i / GEMM_NR + n) * group_floats(g);
+}
+
+static const float *v_panel(const struct winograd_grad *g, const struct rect *r, int point)
+{
+    return g->v + (size_t)point * v_plane(g) + (size_t)r->panel * group_floats(g);
+}
+
+/* Part `part` of `parts` of what point `point` will read: the rectangle's panels of W, then V's. */
+static struct gemm_fetch fetch(const struct winograd_grad *g, const struct rect *r, int point,
+                               int part, int parts)
+{
+    const int panels_w = panels(r->rows), all = (panels_w + 1) * r->tiles;
+    const int first = all * part / parts, end = all * (part + 1) / parts, n = first / r->tiles;
+    const float *const panel = n < panels_w ? w_panel(g, r, point, n) : v_panel(g, r, point);
+    const int row = first % r->tiles, rows = least(end - first, r->tiles - row);
+    return (struct gemm_fetch){.at = panel + (size_t)row * GEMM_NR,
+                               .ld = GEMM_NR,
+                               .steps = 1,
+                               .left = 1,
+                               .pairs = point < g->points ? (rows + 1) / 2 : 0};
+}
+
+/* One panel of W, rows [i, i + rows) of the rectangle. */
+static void panel_product(const struct winograd_grad *g, const struct rect *r, int point, int i,
+                          int rows)
+{
+    const int kc = gemm_kc(r->tiles), heights = (rows + GEMM_MR - 1) / GEMM_MR;
+    const int all = heights * panels(r->rows);
+    const float *w = w_panel(g, r, point, i / GEMM_NR), *const v = v_panel(g, r, point);
+    float *const sums = g->rect + (size_t)point * rect_plane(g) + (size_t)i * GEMM_NR;
+    for (int k = 0; k < r->tiles; k += kc)
+        for (int t = 0, from = 0, mr; t < heights; t++, from += mr) {
+            struct gemm_fetch next = {.pairs = 0};
+            if (k == 0)
+                next = fetch(g, r, point + 1, i / GEMM_NR * heights + t, all);
+            mr = rows / heights + (t < rows % heights);
+            const struct gemm_tile tile = {
+                .cols = r->cols,
+                .kc = least(kc, r->tiles - k),
+                .x = {w + (size_t)k * GEMM_NR + from, 1, GEMM_NR},
+                .y = {v + (size_t)k * GEMM_NR, GEMM_NR, NULL},
+                .c = sums + (size_t)from * GEMM_NR,
+                .ldc = GEMM_NR,
+                .add = k > 0,
+                .fetch = &next,
+            };
+            KN(gemm_tile)(mr, &tile);
+        }
 }
 
 static void product(const struct winograd_grad *g, const struct rect *r, int point)
 {
-    struct gemm_fetch none = {.pairs = 0};
-    const float *w = g->w + (size_t)point * w_plane(g) + r->i;
-    const float *v = g->v + (size_t)point * v_plane(g) + (size_t)r->panel * group_floats(g);
-    float *const sums = g->rect + (size_t)point * rect_plane(g);
-    const int kc = gemm_kc(r->tiles), tiles = (r->rows + GEMM_MR - 1) / GEMM_MR;
-    for (int k = 0; k < r->tiles; k += kc)
-        for (int t = 0, i = 0; t < tiles; t++) {
-            const int mr = r->rows / tiles + (t < r->rows % tiles);
-            const struct gemm_tile tile = {
-                .cols = r->cols,
-                .kc = least(kc, r->tiles - k),
-                .x = {w + (size_t)k * g->pitch + i, 1, g->pitch},
-                .y = {v + (size_t)k * GEMM_NR, GEMM_NR, NULL},
-                .c = sums + (size_t)i * GEMM_NR,
-                .ldc = GEMM_NR,
-                .add = k > 0,
-                .fetch = &none,
-            };
-            KN(gemm_tile)(mr, &tile);
-            i += mr;
-        }
+    for (int i = 0; i < r->rows; i += GEMM_NR)
+        panel_product(g, r, point, i, least(GEMM_NR, r->rows - i));
 }
 
 /* ---- results ---- */
@@ -139,10 +174,11 @@ INLINE void results(const int m, const struct winograd_grad *g, const struct rec
 
 static void run_rect(const struct winograd_grad *g, int index, int tiles, bool add)
 {
-    const int panel = index % panels(g), i = index / panels(g) * g->height;
+    const int across = panels(g->c->C), panel = index % across;
+    const int i = index / across * g->height * GEMM_NR;
     const struct rect r = {
         .i = i,
-        .rows = least(g->height, g->c->O - i),
+        .rows = least(g->height * GEMM_NR, g->c->O - i),
         .panel = panel,
         .cols = least(GEMM_NR, (g->c->C - panel * GEMM_NR + VF - 1) / VF * VF),
         .tiles = tiles,
@@ -158,7 +194,7 @@ static void run_rect(const struct winograd_grad *g, int index, int tiles, bool a
 /* Tiles [begin, end). */
 static void run_tiles(const struct winograd_grad *g, int begin, int end)
 {
-    const int rects = (g->c->O + g->height - 1) / g->height * panels(g);
+    const int down = (panels(g->c->O) + g->height - 1) / g->height, rects = down * panels(g->c->C);
     size_t from, to, first, last;
     crew_share(g->crew, (size_t)rects, 1, &first, &last);
     for (int b = begin; b < end; b += g->block) {
@@ -182,17 +218,15 @@ static struct winograd_grad plan(const struct kn_conv *c, int m)
     g.tiles = winograd_tiles(m, c->N, c->OH, c->OW);
     g.x = (struct winograd_image){.H = c->H, .W = c->W, .C = c->C};
     g.dy = (struct winograd_image){.H = c->OH, .W = c->OW, .C = c->O};
-    g.pitch = up16((size_t)c->O);
-    g.pitch += g.pitch % 256 == 0 ? 16 : 0;
     const size_t point = (size_t)g.points * sizeof(float);
-    const size_t tile = point * (g.pitch + (size_t)panels(&g) * GEMM_NR);
-    const bool few = point * (size_t)c->O * (size_t)panels(&g) * GEMM_NR <= FEW_BYTES;
+    const size_t tile = point * (size_t)(panels(c->O) + panels(c->C)) * GEMM_NR;
+    const bool few = point * (size_t)c->O * (size_t)panels(c->C) * GEMM_NR <= FEW_BYTES;
     g.slices = few ? least(SLICES, (g.tiles.count + WORTH - 1) / WORTH) : 1;
     g.slice = (g.tiles.count + g.slices - 1) / g.slices;
     const int most_tiles = most(2 * GEMM_MR, (int)((few ? SMALL_BYTES : BLOCK_BYTES) / tile));
     const int blocks = (g.slice + most_tiles - 1) / most_tiles;
     g.block = (g.slice + blocks - 1) / blocks;
-    g.height = least(c->O, most(1, (int)(RECT_BYTES / point / GEMM_NR / GEMM_MR)) * GEMM_MR);
+    g.height = least(panels(c->O), most(1, (int)(RECT_BYTES / point / GEMM_NR / GEMM_NR)));
     return g;
 }
 
