@@ -69,6 +69,12 @@ static inline void stream_on(struct stream *s)
     s->at = at;
 }
 
+/* Rows go in groups within an image: where the one that begins at `row` of all images ends. */
+static inline int group_end(int row, int rows, int height, int to)
+{
+    return least(least(to, row + rows), (row / height + 1) * height);
+}
+
 /* finish_vector() for the first n channels of a vector. */
 static inline vf finish_part(const struct finish *f, vf v, size_t at, size_t n)
 {

@@ -325,16 +325,7 @@ static int group_rows(const struct pass *p)
 {
     const size_t floats = (size_t)(p->TW + p->SW * p->SH / p->TH) * (size_t)p->c->C;
     const size_t fit = kn_caches()->l2 / 4 / sizeof(float) / floats / (size_t)p->parts;
-    return (int)(fit < 1                          ? 1
-                 : fit * (size_t)p->parts > GROUP ? GROUP / (size_t)p->parts
-                                                  : fit) *
-           p->parts;
-}
-
-/* Where the group that begins at `row` ends. */
-static int group_end(const struct pass *p, int row, int rows, int to)
-{
-    return least(least(to, row + rows), (row / p->TH + 1) * p->TH);
+    return most(1, least((int)fit, GROUP / p->parts)) * p->parts;
 }
 
 /* While `blocks` blocks are done, target rows [from, to) and what they meet come to L2. */
@@ -364,8 +355,8 @@ static void run_rows(struct pass *p, int from, int to)
     for (int part = 0; part < p->parts; part++)
         blocks += blocks_of(p->cols[part].points) * vectors;
     for (int row = from, next; row < to; row = next) {
-        next = group_end(p, row, rows, to);
-        stream_group(p, next, next < to ? group_end(p, next, rows, to) : next,
+        next = group_end(row, rows, p->TH, to);
+        stream_group(p, next, group_end(next, rows, p->TH, to),
                      (size_t)blocks * (size_t)(next - row));
         const int first = row / p->TH * p->TH;
         run_group(p, row / p->TH, row - first, next - first);

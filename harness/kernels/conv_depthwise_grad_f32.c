@@ -25,6 +25,7 @@ struct lines {
     int H, W, OW, step, pad;
     int u, KH, KW; /* first tap row of these sums */
     float *sums;   /* [KH * KW][C], this vector */
+    bool first;    /* there are none yet */
     struct stream *next_x, *next_dy;
 };
 
@@ -107,7 +108,7 @@ static inline __attribute__((always_inline)) void add_lines(const struct lines *
     float *const sums = l->sums + (size_t)(l->u * taps) * l->C;
     UNROLL
     for (int k = 0; k < tap_rows * taps; k++)
-        sum[k] = vf_get(sums + (size_t)k * l->C, n);
+        sum[k] = l->first ? vf_set(0) : vf_get(sums + (size_t)k * l->C, n);
     for (int j = 0, size; j < l->OW; j += size) {
         size = size_of(l->OW - j);
         if (size == BLOCK)
@@ -127,7 +128,7 @@ static void add_any(const struct lines *l)
 {
     for (int v = 0; v < l->KW; v++) {
         float *const sums = l->sums + (size_t)(l->u * l->KW + v) * l->C;
-        vf sum = vf_get(sums, l->n);
+        vf sum = l->first ? vf_set(0) : vf_get(sums, l->n);
         for (int i = 0; i < l->rows; i++) {
             const int at = l->top + i * l->step + l->u;
             if (at < 0 || at >= l->H)
@@ -192,8 +193,8 @@ struct slice {
     struct stream next_x, next_dy; /* the next group's */
 };
 
-/* Output rows [from, to) of one image. */
-static void add_rows(struct slice *s, int image, int from, int to)
+/* Output rows [from, to) of one image; `first`: of the slice. */
+static void add_rows(struct slice *s, int image, int from, int to, bool first)
 {
     const struct kn_conv *c = s->c;
     const size_t C = (size_t)c->C;
@@ -207,6 +208,7 @@ static void add_rows(struct slice *s, int image, int from, int to)
                       .pad = c->pad,
                       .KH = c->KH,
                       .KW = c->KW,
+                      .first = first,
                       .next_x = &s->next_x,
                       .next_dy = &s->next_dy};
     for (size_t ch = 0; ch < C; ch += VF) {
@@ -228,11 +230,6 @@ static int group_rows(const struct kn_conv *c)
     const size_t floats = (size_t)(c->W * c->stride + c->OW) * (size_t)c->C;
     const size_t fit = kn_caches()->l2 / 4 / sizeof(float) / floats;
     return fit < 1 ? 1 : fit > GROUP ? GROUP : (int)fit;
-}
-
-static int group_end(const struct kn_conv *c, int row, int rows, int to)
-{
-    return least(least(to, row + rows), (row / c->OH + 1) * c->OH);
 }
 
 /* Source rows of all images up to the last one that output row `row`, of all images, meets. */
@@ -275,12 +272,27 @@ static void sum_slice(struct slice *s, int slice)
     const int all = c->N * c->OH, slices = slices_of(c), rows = group_rows(c);
     const int from = (int)((int64_t)all * slice / slices),
               to = (int)((int64_t)all * (slice + 1) / slices), blocks = blocks_of_row(c);
-    KN(fill_f32)(slice_floats(c), 0, s->sums);
     for (int at = from, next; at < to; at = next) {
         const int image = at / c->OH;
-        next = group_end(c, at, rows, to);
-        stream_group(s, next, group_end(c, next, rows, all), (size_t)blocks * (size_t)(next - at));
-        add_rows(s, image, at - image * c->OH, next - image * c->OH);
+        next = group_end(at, rows, c->OH, to);
+        stream_group(s, next, group_end(next, rows, c->OH, all),
+                     (size_t)blocks * (size_t)(next - at));
+        add_rows(s, image, at - image * c->OH, next - image * c->OH, at == from);
+    }
+}
+
+/* The slices' sums of the vector of channels from ch on, added in their order, to dw [C][KH KW]. */
+static void add_slices(const struct kn_conv *c, int slices, size_t ch, const float *sums, float *dw)
+{
+    const size_t C = (size_t)c->C, taps = (size_t)(c->KH * c->KW), n = C - ch < VF ? C - ch : VF;
+    float place[VF];
+    for (size_t t = 0; t < taps; t++) {
+        vf sum = vf_get(sums + t * C, n);
+        for (int s = 1; s < slices; s++)
+            sum = sum + vf_get(sums + (size_t)s * slice_floats(c) + t * C, n);
+        vf_store(place, sum);
+        for (size_t i = 0; i < n; i++)
+            dw[i * taps + t] = place[i];
     }
 }
 
@@ -304,9 +316,6 @@ void KN(conv_depthwise_grad_weight)(const struct kn_conv *c, const struct crew *
     }
     crew_wait(crew);
     crew_share(crew, C, VF, &from, &to);
-    for (int s = 1; s < slices && from < to; s++)
-        for (size_t t = 0; t < taps; t++)
-            KN(add_f32)
-    (to - from, sums + t * C + from, sums + (size_t)s * floats + t * C + from, sums + t * C + from);
-    KN(transpose_f32)(taps, to - from, sums + from, C, dw + from * taps, taps);
+    for (size_t ch = from; ch < to; ch += VF)
+        add_slices(c, slices, ch, sums + ch, dw + ch * taps);
 }
