@@ -161,12 +161,13 @@ static void scatter(const struct conv_pass *p, const struct patches *g, int rows
     }
 }
 
-static void add_moments(const struct gemm_block *b, int i, int rows, int j, int cols)
+/* Of a chunk that is still in L2. */
+static void add_moments(const struct conv_pass *p, int first, int rows, int j0, int j1)
 {
-    const struct conv_pass *p = ((const struct conv_grid *)b->of_x)->pass;
+    const size_t i = (size_t)first;
     KN(conv_moments_add)
-    (&p->moments, (size_t)i, (size_t)rows, (size_t)j, (size_t)cols, b->c + (size_t)i * b->ldc + j,
-     b->ldc);
+    (&p->moments, i, (size_t)rows, (size_t)j0, (size_t)(j1 - j0), p->target + i * p->ld + j0,
+     p->ld);
 }
 
 static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, int j1)
@@ -183,11 +184,12 @@ static void run_chunk(const struct conv_grid *o, int first, int rows, int j0, in
         .c = p->target,
         .ldc = p->ld,
         .epilogue = p->e,
-        .done = p->moments.sums ? add_moments : NULL,
     };
     void *const scratch = p->scratch + chunk_bytes(p);
     if (!chunk_bytes(p)) {
         KN(gemm_block)(&b, first, first + rows, j0, j1, scratch);
+        if (p->moments.sums)
+            add_moments(p, first, rows, j0, j1);
         return;
     }
     float *results = (float *)(void *)p->scratch;
@@ -217,7 +219,8 @@ static void run_grid(const struct conv_grid *o)
         return;
     }
     const size_t rows = patch_count(&o->patches), all = (size_t)p->crew->threads;
-    const size_t tiles = (rows + GEMM_MR - 1) / GEMM_MR, panels = padded(p->TC) / GEMM_NR;
+    const size_t tiles = p->moments.sums ? p->moments.pieces : (rows + GEMM_MR - 1) / GEMM_MR,
+                 panels = padded(p->TC) / GEMM_NR;
     size_t from = 0, to = rows, j0 = 0, j1 = (size_t)p->TC;
     if ((tiles + all - 1) / all * panels <= (panels + all - 1) / all * tiles)
         share_rows(p, rows, &from, &to);

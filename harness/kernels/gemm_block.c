@@ -40,7 +40,6 @@ struct pass {
     int i0, j0, j1, k, kc, panels;
     int tiles, height, taller; /* tiles have `height` rows, the first `taller` of them one more */
     struct gemm_fetch fetch;
-    bool last;              /* of the terms */
     bool straight;          /* tiles go to C without a stop */
     struct kn_epilogue now; /* else: what these terms need */
 };
@@ -121,10 +120,9 @@ static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
 static struct gemm_tile tile_of(struct pass *p)
 {
     const struct gemm_block *const b = p->b;
-    const bool add = p->k > 0 || b->epilogue->accumulate;
-    p->last = p->k + p->kc >= b->K;
-    p->straight = !b->transposed && (!p->last || is_plain(b->epilogue));
-    p->now = p->last ? *b->epilogue : (struct kn_epilogue){0};
+    const bool last = p->k + p->kc >= b->K, add = p->k > 0 || b->epilogue->accumulate;
+    p->straight = !b->transposed && (!last || is_plain(b->epilogue));
+    p->now = last ? *b->epilogue : (struct kn_epilogue){0};
     p->now.accumulate = add;
     return (struct gemm_tile){.kc = p->kc,
                               .c = p->room->tile,
@@ -138,10 +136,7 @@ static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t,
     const int i = tile_start(p, row);
     t->cols = panel_cols(p, panel);
     t->y = *y;
-    const int mr = tile_start(p, row + 1) - i, j = p->j0 + panel * GEMM_NR;
-    one_tile(p, i, mr, j, t);
-    if (p->last && p->b->done)
-        p->b->done(p->b, i, mr, j, t->cols);
+    one_tile(p, i, tile_start(p, row + 1) - i, p->j0 + panel * GEMM_NR, t);
     if (y->keep)
         *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }

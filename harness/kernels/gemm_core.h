@@ -115,9 +115,6 @@ struct gemm_block {
     bool x_stays;    /* X stays in L2 while Y passes by. Panels that x() copies need that much more
                         scratch. */
     const struct kn_epilogue *epilogue;
-    /* NULL, or called with each tile of C when it is done, rows ascending within columns; not if
-     * transposed */
-    void (*done)(const struct gemm_block *b, int i, int rows, int j, int cols);
 };
 
 /* Terms in one block of the sum over K: a function of K alone, see Rounding. */
