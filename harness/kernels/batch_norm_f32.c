@@ -19,7 +19,14 @@
 #include "kernels/channel_tile.h"
 #include "kernels/vec_math.h"
 
-enum { FEW = 16, ROWS = 256, SUMS = 2, STRIP = 4 };
+enum {
+    FEW = 16,
+    ROWS = 256,
+    SUMS = 2,
+    STRIP = 4,
+    AHEAD = 1024,   /* floats of rows that lie apart, fetched so long before */
+    AHEAD_ROWS = 32 /* at most: no hardware guesses what comes behind a gap */
+};
 
 /* What a pass has spread over the columns of a tile. */
 struct tile {
@@ -49,6 +56,13 @@ static inline struct shape shape_of(const struct kn_norm *k, size_t ld)
     if (ld)
         return (struct shape){k->rows, k->C * k->lanes, 0};
     return regroup(k->rows, k->C, k->lanes);
+}
+
+/* How far ahead of a row that lies apart the one to fetch is; 0 where rows are dense. */
+static inline size_t ahead_of(size_t ld, size_t width)
+{
+    const size_t rows = AHEAD / width + 1;
+    return ld ? ld * (rows < AHEAD_ROWS ? rows : AHEAD_ROWS) : 0;
 }
 
 /* 1 / (1 + e^-z) to 2^-24 of 1, by the tangent: what a product with z needs, for half the price of
@@ -93,9 +107,12 @@ static inline vf gradient(const struct tile *t, int act, size_t j, size_t n, vf 
 static inline void norm_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t ld_y,
                              size_t width, const float *x, const float *r, float *y)
 {
+    const size_t ahead = ld == ld_y ? 0 : ahead_of(ld_y, width);
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < width; j += VF) {
             const size_t n = width - j < VF ? width - j : VF, at = row * ld + j;
+            if (ahead)
+                __builtin_prefetch(y + row * ld_y + ahead + j, 1);
             vf z = vf_fma(vf_get(t->a + j, n), vf_get(x + at, n), vf_get(t->b + j, n));
             if (r)
                 z = z + vf_get(r + at, n);
@@ -129,9 +146,12 @@ void KN(norm_f32)(const struct kn_norm *k, const float *x, const float *r, float
 static inline void grad_rows(const struct tile *t, int act, size_t rows, size_t ld, size_t ld_dy,
                              size_t width, const float *x, const float *dy, float *dx)
 {
+    const size_t ahead = ld == ld_dy ? 0 : ahead_of(ld_dy, width);
     for (size_t row = 0; row < rows; row++)
         for (size_t j = 0; j < width; j += VF) {
             const size_t n = width - j < VF ? width - j : VF, at = row * ld + j;
+            if (ahead)
+                __builtin_prefetch(dy + row * ld_dy + ahead + j);
             const vf v = vf_get(x + at, n);
             const vf g = gradient(t, act, j, n, v, vf_get(dy + row * ld_dy + j, n));
             const vf far = v - vf_get(t->mean + j, n);
@@ -170,13 +190,17 @@ void KN(norm_grad_f32)(const struct kn_norm *k, const float *x, const float *dy,
 
 /* Rows that are summed: x, and dy or NULL. */
 struct operands {
-    size_t rows, ld, ld_dy;
+    size_t rows, ld, ld_dy, ahead;
     const float *x, *dy;
 };
 
 static inline struct operands rows_from(const struct operands *o, size_t first, size_t rows)
 {
-    return (struct operands){rows, o->ld, o->ld_dy, o->x + first * o->ld,
+    return (struct operands){rows,
+                             o->ld,
+                             o->ld_dy,
+                             o->ahead,
+                             o->x + first * o->ld,
                              o->dy ? o->dy + first * o->ld_dy : NULL};
 }
 
@@ -193,6 +217,8 @@ static inline void sum_strip(const struct tile *t, int act, int vectors, size_t 
     for (size_t r = 0; r < o->rows; r++)
         for (int v = 0; v < vectors; v++) {
             const size_t column = j + (size_t)v * VF;
+            if (o->ahead)
+                __builtin_prefetch(o->dy + r * o->ld_dy + o->ahead + column);
             const vf here = vf_get(o->x + r * o->ld + column, n), far = here - mean[v];
             vf g = far;
             if (o->dy)
@@ -251,12 +277,14 @@ static inline void reduce(const struct kn_norm *k, int act, const float *x, cons
     for (size_t from = 0; from < s.columns; from += TILE) {
         double sum[SUMS][TILE] = {{0}};
         spread_tile(&t, k, from, s.columns);
-        const struct operands o = {s.rows, s.columns, ld_dy, x + from, dy ? dy + from : NULL};
+        const size_t ahead = ahead_of(k->ld_dy, t.n);
+        const struct operands o = {s.rows, s.columns, ld_dy,
+                                   ahead,  x + from,  dy ? dy + from : NULL};
         sum_rows(&t, act, t.n, &o, total);
         for (int i = 0; i < SUMS; i++)
             gather(t.n, k->C, k->lanes, total[i], sum[i]);
         if (s.rest) {
-            const struct operands rest = {1, 0, 0, x + behind, dy ? dy + behind : NULL};
+            const struct operands rest = {1, 0, 0, 0, x + behind, dy ? dy + behind : NULL};
             sum_rows(&t, act, s.rest, &rest, total);
             for (int i = 0; i < SUMS; i++)
                 gather(s.rest, k->C, k->lanes, total[i], sum[i]);
