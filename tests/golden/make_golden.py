@@ -13,8 +13,8 @@ Rectifiers and maxima have kinks, and where a number lies on one, single precisi
 take the other side, which moves some gradients by up to 4e-2 of their norm, in PyTorch's
 single precision as in ours; otherwise both agree with double precision within 1e-5. So
 the first step is kept away from kinks: the bias before each rectifier is that of 1000
-streams of noise which leaves the widest gap around zero, and the pictures are that of 40
-streams with which the nearest kink is farthest. PyTorch in single precision must then
+streams of noise which leaves the widest gap around zero, and the pictures are the first
+of 64 streams with which the nearest kink is far enough away, or farthest. PyTorch in single precision must then
 agree with itself in double, or nothing is written."""
 import io
 import re
@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional as F
 
 STEPS, ELEMENTS = 10, 6
-STREAMS, FIRST_BIAS, CANDIDATES = 16, 10000, 1000
+STREAMS, FAR, FIRST_BIAS, CANDIDATES = 64, 1.5e-5, 10000, 1000
 
 
 def noise(stream, n):
@@ -212,7 +212,7 @@ class Vgg(Table):
     """Simonyan & Zisserman 2014, Table 1, without the hidden full layers, on images that the
     stages' poolings make 1x1; batch norm as in the models released later, which kept the biases."""
 
-    columns = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3), "E": (2, 2, 4, 4, 4)}
+    columns = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3)}
 
     def __init__(self, shape, column, width, stages):
         super().__init__()
@@ -237,16 +237,17 @@ class Vgg(Table):
 
 
 class ResNet(Table):
-    """He et al. 2015, Section 4.2: 6n + 2 layers of 16 to 64 channels, with shortcuts A, B or none."""
+    """He et al. 2015, Section 4.2 or Table 1 behind a 3x3 stem: so many blocks of two layers in each
+    stage, twice as wide as the one before; with shortcuts A, B or none."""
 
-    def __init__(self, shape, layers, shortcut, pooled=False):
+    def __init__(self, shape, blocks, width, shortcut, pooled=False):
         super().__init__()
         self.shape, self.blocks, self.shortcut, self.pooled = shape, [], shortcut, pooled
-        channels = 16
-        self.conv("conv1", shape[0], channels, 3, bias=False, norm=True)
-        for stage in range(3):
-            for block in range((layers - 2) // 6):
-                name, out = f"conv{stage + 2}_{block + 1}", 16 * 2**stage
+        self.conv("conv1", shape[0], width, 3, bias=False, norm=True)
+        channels = width
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                name, out = f"conv{stage + 2}_{block + 1}", width * 2**stage
                 self.conv(name + "a", channels, out, 3, bias=False, norm=True)
                 self.conv(name + "b", out, out, 3, bias=False, norm=True)
                 if shortcut == "B" and channels != out:
@@ -390,20 +391,19 @@ GOLDEN = [
     ("filters", "gabor", (Gabor,), 32, ADAMW, 5e-3, 0.9, 1e-2, 1),
     ("alexnet", "fashion", (AlexNet, GREY, ALEXNET_FASHION, 512), 16, SGD, 0.01, 0.9, 5e-4, 0),
     ("alexnet", "cifar", (AlexNet, COLOUR, ALEXNET_CIFAR, 1024), 4, SGD, 0.005, 0.9, 5e-4, 0),
-    ("vgg", "fashion", (Vgg, GREY, "B", 16, 4), 16, SGD, 0.002, 0.9, 5e-4, 0),
-    ("vgg", "11-cifar", (Vgg, COLOUR, "A", 64, 5), 8, SGD, 0.002, 0.9, 5e-4, 0),
-    ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 0.002, 0.9, 5e-4, 0),
-    ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 0.002, 0.9, 5e-4, 0),
-    ("vgg", "19-cifar", (Vgg, COLOUR, "E", 64, 5), 8, SGD, 0.002, 0.9, 5e-4, 0),
+    ("vgg", "fashion", (Vgg, GREY, "B", 16, 4), 16, SGD, 5e-4, 0.9, 5e-4, 0),
+    ("vgg", "11-cifar", (Vgg, COLOUR, "A", 64, 5), 8, SGD, 5e-4, 0.9, 5e-4, 0),
+    ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 1e-4, 0.9, 5e-4, 0),
+    ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 5e-5, 0.9, 5e-4, 0),
     ("googlenet", "fashion", (GoogLeNet, GREY, 4, "4b", {"conv2": 3, "4a": 3}), 16, SGD, 0.001, 0.9, 5e-4, 0),
-    ("googlenet", "cifar", (GoogLeNet, COLOUR, 1, "5b", {"3a": 3, "4a": 3, "5a": 2}, 3), 4, SGD, 0.002, 0.9, 5e-4, 0),
-    ("resnet", "fashion", (ResNet, GREY, 20, "A", True), 16, SGD, 0.002, 0.9, 5e-4, 0),
-    ("resnet", "20-fashion", (ResNet, GREY, 20, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
-    ("resnet", "20", (ResNet, COLOUR, 20, "A"), 8, SGD, 0.002, 0.9, 5e-4, 0),
-    ("resnet", "20-b", (ResNet, COLOUR, 20, "B"), 8, SGD, 0.001, 0.9, 5e-4, 0),
-    ("resnet", "plain-20", (ResNet, COLOUR, 20, ""), 8, SGD, 2e-4, 0.9, 5e-4, 0),
-    ("resnet", "32", (ResNet, COLOUR, 32, "A"), 8, SGD, 0.002, 0.9, 5e-4, 0),
-    ("resnet", "56", (ResNet, COLOUR, 56, "A"), 4, SGD, 0.001, 0.9, 5e-4, 0),
+    ("resnet", "fashion", (ResNet, GREY, (3, 3, 3), 16, "A", True), 16, SGD, 0.001, 0.9, 5e-4, 0),
+    ("resnet", "20-fashion", (ResNet, GREY, (3, 3, 3), 16, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
+    ("resnet", "20", (ResNet, COLOUR, (3, 3, 3), 16, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
+    ("resnet", "20-b", (ResNet, COLOUR, (3, 3, 3), 16, "B"), 8, SGD, 5e-4, 0.9, 5e-4, 0),
+    ("resnet", "plain-20", (ResNet, COLOUR, (3, 3, 3), 16, ""), 8, SGD, 1e-4, 0.9, 5e-4, 0),
+    ("resnet", "32", (ResNet, COLOUR, (5, 5, 5), 16, "A"), 8, SGD, 2e-4, 0.9, 5e-4, 0),
+    ("resnet", "56", (ResNet, COLOUR, (9, 9, 9), 16, "A"), 4, SGD, 5e-5, 0.9, 5e-4, 0),
+    ("resnet", "18-cifar", (ResNet, COLOUR, (2, 2, 2, 2), 64, "B"), 4, SGD, 2e-4, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 1, 1, 2, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
     ("efficientnet", "cifar", (EfficientNet, COLOUR, 1, 1, (1, 1, 2, 2, 2, 1, 2, 1)), 8, SGD, 0.003, 0.9, 5e-4, 0),
 ]
@@ -458,7 +458,7 @@ def distances(values, points):
 
 
 def pool_margin(x, kernel, stride=None, padding=0, ceil_mode=False):
-    """Between the largest element of a window and the next one. Equal ones are rectified zeros, which pass no gradient."""
+    """Between the largest element of a window and the next. Equal ones are rectified zeros, which pass no gradient."""
     stride = stride or kernel
     room = (padding, padding + stride - 1 if ceil_mode else padding) * 2
     windows = F.pad(x, room, value=-torch.inf).unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(4)
@@ -482,6 +482,9 @@ class Settling:
 
     def __exit__(self, *_):
         F.relu, F.max_pool2d = self.usual
+
+    def nearest(self):
+        return min(self.rectifier, self.pooling)
 
     def relu(self, z):
         if hasattr(self.net, "last"):
@@ -515,10 +518,15 @@ def settle(row, stream):
 
 
 def best_streams(row):
-    """max() takes the first where there are no kinks."""
-    settled = {stream: settle(row, stream) for stream in range(1, STREAMS + 1)}
-    stream = max(settled, key=lambda s: min(settled[s][1].rectifier, settled[s][1].pooling))
-    streams, kinks = settled[stream]
+    """Of pictures and of all parameters: the first that are far enough away, or those farthest away."""
+    best = None
+    for stream in range(1, STREAMS + 1):
+        streams, kinks = settle(row, stream)
+        if best is None or kinks.nearest() > best[2].nearest():
+            best = stream, streams, kinks
+        if kinks.nearest() > FAR:
+            break
+    stream, streams, kinks = best
     print(f"{row[0]}:{row[1]} stream {stream}: {kinks.rectifier:.1e} from a rectifier's kink, {kinks.pooling:.1e} "
           "from a pooling's", flush=True)
     return stream, streams
@@ -598,8 +606,9 @@ def make(row):
     double = train(row, stream, streams, torch.float64, out)
     single = train(row, stream, streams, torch.float32, io.StringIO())
     losses, grads, buffers = disagreement(double, single)
-    print(f"  single precision is off by {losses:.1e} in losses, {grads:.1e} in gradients, {buffers:.1e} in running means")
-    assert losses < 2e-4 and grads < 3e-5 and buffers < 3e-4
+    print(f"  single precision is off by {losses:.1e} in losses, {grads:.1e} in gradients, "
+          f"{buffers:.1e} in running means", flush=True)
+    assert losses < 2e-4 and grads < 5e-5 and buffers < 3e-4
     with open(f"tests/golden/{name}-{variant}.tsv", "w") as file:
         file.write(out.getvalue())
 
