@@ -393,9 +393,10 @@ GOLDEN = [
     ("alexnet", "cifar", (AlexNet, COLOUR, ALEXNET_CIFAR, 1024), 4, SGD, 0.005, 0.9, 5e-4, 0),
     ("vgg", "fashion", (Vgg, GREY, "B", 16, 4), 16, SGD, 5e-4, 0.9, 5e-4, 0),
     ("vgg", "11-cifar", (Vgg, COLOUR, "A", 64, 5), 8, SGD, 5e-4, 0.9, 5e-4, 0),
-    ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 1e-4, 0.9, 5e-4, 0),
-    ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 5e-5, 0.9, 5e-4, 0),
+    ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 5e-6, 0.9, 5e-4, 0),
+    ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 1e-6, 0.9, 5e-4, 0),
     ("googlenet", "fashion", (GoogLeNet, GREY, 4, "4b", {"conv2": 3, "4a": 3}), 16, SGD, 0.001, 0.9, 5e-4, 0),
+    ("googlenet", "cifar", (GoogLeNet, COLOUR, 1, "5b", {"3a": 3, "4a": 3, "5a": 2}, 3), 1, SGD, 1e-6, 0.9, 5e-4, 0),
     ("resnet", "fashion", (ResNet, GREY, (3, 3, 3), 16, "A", True), 16, SGD, 0.001, 0.9, 5e-4, 0),
     ("resnet", "20-fashion", (ResNet, GREY, (3, 3, 3), 16, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
     ("resnet", "20", (ResNet, COLOUR, (3, 3, 3), 16, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
@@ -608,7 +609,7 @@ def make(row):
     losses, grads, buffers = disagreement(double, single)
     print(f"  single precision is off by {losses:.1e} in losses, {grads:.1e} in gradients, "
           f"{buffers:.1e} in running means", flush=True)
-    assert losses < 2e-4 and grads < 5e-5 and buffers < 3e-4
+    assert losses < 2e-4 and grads < 1e-4 and buffers < 3e-4
     with open(f"tests/golden/{name}-{variant}.tsv", "w") as file:
         file.write(out.getvalue())
 
