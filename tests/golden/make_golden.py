@@ -395,7 +395,7 @@ GOLDEN = [
     ("vgg", "11-cifar", (Vgg, COLOUR, "A", 64, 5), 8, SGD, 5e-4, 0.9, 5e-4, 0),
     ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 5e-6, 0.9, 5e-4, 0),
     ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 1e-6, 0.9, 5e-4, 0),
-    ("googlenet", "fashion", (GoogLeNet, GREY, 4, "4b", {"conv2": 3, "4a": 3}), 16, SGD, 0.001, 0.9, 5e-4, 0),
+    ("googlenet", "fashion", (GoogLeNet, GREY, 3, "4b", {"conv2": 3, "3a": 3, "4a": 3}), 16, SGD, 0.001, 0.9, 5e-4, 0),
     ("googlenet", "cifar", (GoogLeNet, COLOUR, 1, "5b", {"3a": 3, "4a": 3, "5a": 2}, 3), 1, SGD, 1e-6, 0.9, 5e-4, 0),
     ("resnet", "fashion", (ResNet, GREY, (3, 3, 3), 16, "A", True), 16, SGD, 0.001, 0.9, 5e-4, 0),
     ("resnet", "20-fashion", (ResNet, GREY, (3, 3, 3), 16, "A"), 8, SGD, 0.001, 0.9, 5e-4, 0),
@@ -405,7 +405,7 @@ GOLDEN = [
     ("resnet", "32", (ResNet, COLOUR, (5, 5, 5), 16, "A"), 8, SGD, 2e-4, 0.9, 5e-4, 0),
     ("resnet", "56", (ResNet, COLOUR, (9, 9, 9), 16, "A"), 4, SGD, 5e-5, 0.9, 5e-4, 0),
     ("resnet", "18-cifar", (ResNet, COLOUR, (2, 2, 2, 2), 64, "B"), 4, SGD, 2e-4, 0.9, 5e-4, 0),
-    ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 1, 1, 2, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
+    ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 2, 1, 1, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
     ("efficientnet", "cifar", (EfficientNet, COLOUR, 1, 1, (1, 1, 2, 2, 2, 1, 2, 1)), 8, SGD, 0.003, 0.9, 5e-4, 0),
 ]
 
