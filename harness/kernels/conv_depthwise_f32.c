@@ -320,11 +320,11 @@ static size_t source_rows(const struct pass *p, int row)
     return (size_t)image * (size_t)p->SH + (size_t)least(p->SH, end);
 }
 
-/* Rows of a group: with what it meets, and the next group, it fills half of L2. */
+/* Rows of a group: with what it meets, and the next group, it fills L2. */
 static int group_rows(const struct pass *p)
 {
     const size_t floats = (size_t)(p->TW + p->SW * p->SH / p->TH) * (size_t)p->c->C;
-    const size_t fit = kn_caches()->l2 / 4 / sizeof(float) / floats / (size_t)p->parts;
+    const size_t fit = kn_caches()->l2 / 2 / sizeof(float) / floats / (size_t)p->parts;
     return most(1, least((int)fit, GROUP / p->parts)) * p->parts;
 }
 

@@ -224,11 +224,11 @@ static void add_rows(struct slice *s, int image, int from, int to, bool first)
     }
 }
 
-/* Rows of a group: with the next one it fills half of L2. */
+/* Rows of a group: with the next one it fills L2. */
 static int group_rows(const struct kn_conv *c)
 {
     const size_t floats = (size_t)(c->W * c->stride + c->OW) * (size_t)c->C;
-    const size_t fit = kn_caches()->l2 / 4 / sizeof(float) / floats;
+    const size_t fit = kn_caches()->l2 / 2 / sizeof(float) / floats;
     return fit < 1 ? 1 : fit > GROUP ? GROUP : (int)fit;
 }
 
