@@ -5,10 +5,10 @@
 #include "kernels/conv_patch.h"
 #include "kernels/each.h"
 
-/* Loops over sums in registers, to be unrolled whole. Not for speed alone: as loops, gcc 12.2 at
- * -O3 threads jumps of conv_depthwise_grad_f32.c's 5x5 with stride 1 wrongly, and one tap in five
- * has wrong sums (all instruction sets; right with -fno-thread-jumps, at -O2 and with clang, and
- * the sanitizers find nothing). t_group_conv shows it. */
+/* Loops over sums in registers, to be unrolled whole. Not for speed alone: left as loops, an
+ * earlier form of conv_depthwise_grad_f32.c's 5x5 with stride 1 came out of gcc 12.2 at -O3 with
+ * one tap in five wrong (seen with scalars and AVX-512; right with -fno-thread-jumps, at -O2 and
+ * with clang, and the sanitizers find nothing). t_group_conv compares every width from 1 to 24. */
 #if defined __GNUC__ && !defined __clang__
 #define UNROLL _Pragma("GCC unroll 24")
 #else
