@@ -161,7 +161,7 @@ static const struct nn_recipe recipe_cifar = {
 };
 static const struct nn_recipe recipe_fashion = {
     NN_RECIPE_HEADER,
-    .batch = 128, .epochs = 16, .optimizer = NN_SGD, .schedule = NN_ONE_CYCLE, .rate = 0.1f, .momentum = 0.9f,
+    .batch = 128, .epochs = 14, .optimizer = NN_SGD, .schedule = NN_ONE_CYCLE, .rate = 0.1f, .momentum = 0.9f,
     .weight_decay = 5e-4f, .warmup_epochs = 5.0f, .final_factor = 0.002f, .augment = "crop1,flip",
     .note = "28x28 has room for four modules, here a third as wide; batch norm for response normalisation and one "
             "cycle of rates fit it into minutes"
