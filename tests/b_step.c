@@ -104,6 +104,10 @@ int main(int argc, char **argv)
     const struct nn_variant *v = plugin->variants;
     while (word[1] && v->name && strcmp(v->name, word[1]) != 0)
         v++;
+    if (!v->name) {
+        fprintf(stderr, "b_step: %s has no variant %s\n", word[0], word[1]);
+        return EXIT_FAILURE;
+    }
     struct nn_graph *g = graph_new(batch);
     plugin->build(g, v->config);
     o.threads = threads;
