@@ -15,16 +15,6 @@
 #define UNROLL _Pragma("unroll")
 #endif
 
-/* A vector that is to stay in a register: left alone, gcc loads a source again with each product,
- * and then the loads bound the loop. */
-#if defined __x86_64__
-#define IN_REGISTER(v) __asm__("" : "+v"(v))
-#elif defined __aarch64__
-#define IN_REGISTER(v) __asm__("" : "+w"(v))
-#else
-#define IN_REGISTER(v) ((void)0)
-#endif
-
 /* The place of the next pixel, made of this one's: left alone, gcc keeps more places than there are
  * registers. */
 static inline __attribute__((always_inline)) void next_pixel(const float **at, size_t C)

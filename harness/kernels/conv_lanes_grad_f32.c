@@ -50,16 +50,6 @@ struct tile {
     ptrdiff_t step;       /* the same in floats */
 };
 
-/* A vector that is to stay in a register: left alone, gcc loads a source again for
- * each output, and the loads, not the products, bound the loop (C1: 364 -> 266 us). */
-#if defined __x86_64__
-#define IN_REGISTER(v) __asm__("" : "+v"(v))
-#elif defined __aarch64__
-#define IN_REGISTER(v) __asm__("" : "+w"(v))
-#else
-#define IN_REGISTER(v) ((void)0)
-#endif
-
 INLINE void add_pixel(int na, int nb, vf sum[][SOURCES], const float *dy, const ptrdiff_t o[],
                       const vf s[])
 {

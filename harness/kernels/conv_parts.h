@@ -13,6 +13,16 @@
 #include "kernels/kernel.h"
 #include "kernels/vec_math.h"
 
+/* A vector that is to stay in a register: left alone, gcc loads a source again with each product,
+ * and the loads, not the products, bound the loop (LeNet's C1, weights: 364 -> 266 us). */
+#if defined __x86_64__
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined __aarch64__
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v) ((void)0)
+#endif
+
 struct axis {
     int sources, targets; /* extents of what is read and of what is written */
     int taps, stride, pad;
