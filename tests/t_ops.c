@@ -196,6 +196,16 @@ static void products(void)
         expect(i, sum);
     }
     end("sq_dist", 1e-6);
+
+    begin();
+    run(nn_mse(F("x", 5, 3), F("t", 5, 3)));
+    double squares = 0.0;
+    for (size_t i = 0; i < N * 15; i++) {
+        const double d = (double)floats("x")[i] - (double)floats("t")[i];
+        squares += d * d / (N * 15);
+    }
+    expect(0, squares);
+    end("mse", 1e-6);
 }
 
 /* --------------------------------------------------------------- arrangement */

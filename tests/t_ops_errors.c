@@ -137,6 +137,10 @@ static const float weights[64];
       "pick: [N,10] has no label for each row in [N,2]") \
     M(nn_sq_dist_(F("x", 84), P("c", 10, 83), AT), \
       "sq_dist: [N,84] and [10,83] differ in their last axis") \
+    M(nn_mse_(F("x", 84), F("t", 83), AT), \
+      "mse: [N,84] and [N,83] differ") \
+    M(nn_mse_(F("x", 84), I("t", 84), AT), \
+      "mse: [N,84] must hold numbers (NN_F32)") \
     M(nn_cross_entropy_(F("x", 10), F("label", 0), AT), \
       "cross_entropy: [N] must hold integers (NN_I32)") \
     M(nn_cross_entropy_(F("x", 10), I("label", 3), AT), \
