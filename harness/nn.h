@@ -76,8 +76,16 @@ __attribute__((format(printf, 2, 3))) void nn_row(struct nn_graph *g, const char
 void nn_default_init(struct nn_graph *g, struct nn_init init);
 
 /* A tensor that the dataset fills in at each step: [N, shape]. Image classification
- * sets give "image" (f32, [C,H,W] or flat) and "label" (i32, scalar; -1: not counted). */
+ * sets give "image" (f32, [C,H,W] or flat) and "label" (i32, scalar; -1: not counted); what sequences
+ * give stands in plugin.h, with nn_variant.task. */
 #define nn_input(g, name, type, shape) nn_input_((g), (name), (type), (shape), NN_HERE)
+
+/* What the opened data tells of the sequences that it gives as input `name`: how many different
+ * values its integers have (the size of the vocabulary), and how many steps it has at most in the
+ * program that is being built. `fallback` where no data is open (bench info, tests), or where the data
+ * leaves the number of steps to the network (running text). Call them before nn_input(). */
+int nn_tokens(struct nn_graph *g, const char *name, int fallback);
+int nn_length(struct nn_graph *g, const char *name, int fallback);
 
 /* A trained tensor; an optimizer or nn_assign() changes it. */
 #define nn_param(g, name, shape, init) nn_param_((g), (name), (shape), (init), NN_HERE)
@@ -85,6 +93,12 @@ void nn_default_init(struct nn_graph *g, struct nn_init init);
 /* A tensor that is kept with the parameters (saved, loaded, shared with evaluation) but neither
  * trained nor counted: running means. Ops and nn_assign() change it. */
 #define nn_buffer(g, name, shape, init) nn_buffer_((g), (name), (shape), (init), NN_HERE)
+
+/* [N, shape], carried from step to step within one program: zero at the start of an epoch and of an
+ * evaluation, changed by nn_assign(), in evaluation too. Neither saved nor shared; no gradient passes,
+ * which truncates back-propagation through time. A hidden state that is carried on:
+ *     h0 = nn_state(g, "h", NN_SHAPE(H));  ...  nn_assign(h0, nn_last(y, length)); */
+#define nn_state(g, name, shape) nn_state_((g), (name), (shape), NN_HERE)
 
 /* A tensor that never changes. `data` is borrowed and must outlive the graph;
  * nn_random() draws it once from the run's seed. */
@@ -187,6 +201,10 @@ struct nn_batch_norm_opts {
 #define nn_cross_entropy(logits, label) nn_cross_entropy_((logits), (label), NN_HERE)
 /* The same against (1 - s) one-hot + s / K: label smoothing, Szegedy et al. 2015. */
 #define nn_smooth_cross_entropy(logits, label, s) nn_smooth_cross_entropy_((logits), (label), (s), NN_HERE)
+/* Mean of (y - target)^2 over all elements of two values of one shape [N,...]. A sample whose first
+ * target is NN_NO_TARGET is not counted: an evaluation's last batch is filled up with such. */
+#define nn_mse(y, target) nn_mse_((y), (target), NN_HERE)
+#define NN_NO_TARGET (-3.0e38f)
 /* % of the rows with label >= 0 whose first largest score is the label's: [N,K] [N] -> scalar. */
 #define nn_accuracy(scores, label) nn_accuracy_((scores), (label), NN_HERE)
 /* clang-format on */
@@ -233,6 +251,7 @@ struct nn_lrn_opts {
 
 /* clang-format off */
 nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s, const char *at);
+nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, const char *at);
 nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
 nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
@@ -276,6 +295,7 @@ nn_value nn_pick_(nn_value x, nn_value i, const char *at);
 nn_value nn_sq_dist_(nn_value x, nn_value c, const char *at);
 nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at);
 nn_value nn_smooth_cross_entropy_(nn_value logits, nn_value label, float s, const char *at);
+nn_value nn_mse_(nn_value y, nn_value target, const char *at);
 nn_value nn_accuracy_(nn_value scores, nn_value label, const char *at);
 nn_value nn_max_pool_(nn_value x, struct nn_pool_opts o, const char *at);
 nn_value nn_avg_pool_(nn_value x, struct nn_pool_opts o, const char *at);

@@ -21,7 +21,7 @@
 /* The major changes when a field changes meaning; then nothing older loads. The
  * minor counts appended fields: a host reads no further than the `size` that the
  * plugin was compiled with, and a plugin may be newer or older than its host. */
-enum { NN_ABI_MAJOR = 2, NN_ABI_MINOR = 0 };
+enum { NN_ABI_MAJOR = 2, NN_ABI_MINOR = 1 };
 
 /* What is known of a variant before it is run; 0 or NULL where nothing is. Tests hold
  * the graph to params and macs exactly; reports print metric beside ours. */
@@ -63,12 +63,29 @@ struct nn_recipe {
 };
 #define NN_RECIPE_HEADER .size = (uint32_t)sizeof(struct nn_recipe)
 
+/* The data a variant wants. NULL: labelled images, "image" and "label". Else sequences, "KIND" or
+ * "KIND:PARAMETER"; --data puts a file, a folder or another task in its place. A graph declares those
+ * inputs that it wants, of those that its kind gives:
+ *
+ *   adding:T           values f32 [T,2], target f32 [1]    Hochreiter & Schmidhuber 1997, T steps
+ *   copy:T             tokens i32 [T+20], next i32 [T+20]  the same; next counts at the last 10 steps
+ *   addition:D reverse:T dates             source, target, next     generated translations, by characters
+ *   pairs              source, target, next                         sentences and translations, by words
+ *   text               tokens i32 [T], next i32 [T]        running text by characters: rows of a batch are
+ *                      parallel streams, and a step goes on where the last one ended (nn_state())
+ *   words              the same by words                            names  tokens, label: a name's language
+ *   lines              tokens, next                                 each line a sequence of its own
+ *
+ * Sequences of different lengths come with "length" (of tokens), "source_length" and "target_length", i32
+ * scalars. Behind the end tokens are 0 and next is -1, which losses do not count. target begins with <s>
+ * and next ends with </s>: what a decoder is fed, and what it should say. */
 struct nn_variant {
     const char *name;
     const char *about;                /* one line: what it is, what it changes */
     const void *config;               /* handed to build() */
     struct nn_published published;
     const struct nn_recipe *recipe;   /* NULL: the plugin's */
+    const char *task;                 /* "adding:200"; NULL: images. ABI 2.1 */
 };
 
 struct nn_plugin {

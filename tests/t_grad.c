@@ -152,6 +152,7 @@ static nn_value laned(struct nn_graph *g)
     C(gather,            SIGNED,   nn_gather(P("table", 9, 40), nn_slice(I("i", 6), 1, 1, 5))) \
     C(pick,              SIGNED,   nn_pick(P("x", BATCH, 5), I("label", 0)))                  \
     C(sq_dist,           SIGNED,   nn_sq_dist(P("x", 12, 33), P("c", 5, 33)))                 \
+    C(mse,               SIGNED,   nn_mse(P("x", BATCH, 3, 7), P("t", BATCH, 3, 7)))          \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
     C(cross_entropy_smooth, SIGNED, nn_smooth_cross_entropy(P("x", BATCH, 7), I("label", 0), 0.2f)) \
@@ -236,6 +237,7 @@ static const struct exemption {
     {"input", "leaf: no gradient"},
     {"constant", "leaf: no gradient"},
     {"buffer", "leaf: no gradient"},
+    {"state", "leaf: no gradient"},
     {"param", "leaf: its gradient is what all others are checked by"},
     {"batch_moments", "batch_norm_grad knows what x does to them"},
     {"norm_scale", "in evaluation only"},

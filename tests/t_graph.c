@@ -108,7 +108,7 @@ static const struct mistake {
     {vector_loss,   "r: minimize: input of [N,4] is no scalar"},
     {vector_metric, "r: metric: input of [N,3] is no scalar"},
     {many_metrics,  "r: metric: 'mean' is one more than the 8 allowed"},
-    {assign_input,  "r: assign: only a parameter or buffer can be assigned to, not input"},
+    {assign_input,  "r: assign: only a parameter, buffer or state can be assigned to, not input"},
     {assign_shape,  "r: assign: [2] and [8,4] differ"},
     {other_graph,   "r: add: inputs belong to different graphs"},
 };

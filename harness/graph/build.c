@@ -237,6 +237,18 @@ nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, str
     return leaf_add(g, &op_buffer, name, NN_F32, s, attr, at);
 }
 
+/* Like an input it has a row for each sample of the batch. */
+nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, const char *at)
+{
+    const int rank = shape_rank(&s);
+    if (rank == NN_MAX_RANK)
+        return graph_fail(g, at, "state", "'%s' has rank %d without its batch; %d is the limit",
+                          name, rank, NN_MAX_RANK - 1);
+    struct nn_shape whole = {{g->batch}};
+    memcpy(whole.dim + 1, s.dim, (size_t)rank * sizeof s.dim[0]);
+    return leaf_add(g, &op_state, name, NN_F32, whole, (struct attr){.init = NN_ZEROS}, at);
+}
+
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data,
                    struct nn_init init, const char *at)
 {
@@ -315,8 +327,9 @@ void nn_assign_(nn_value param, nn_value value, const char *at)
     char a[64], b[64];
     if (value.graph != g)
         (void)graph_fail(g, at, "assign", "inputs belong to different graphs");
-    else if (p->op != &op_param && p->op != &op_buffer)
-        (void)graph_fail(g, at, "assign", "only a parameter or buffer can be assigned to, not %s",
+    else if (p->op != &op_param && p->op != &op_buffer && p->op != &op_state)
+        (void)graph_fail(g, at, "assign",
+                         "only a parameter, buffer or state can be assigned to, not %s",
                          p->op->name);
     else if (!shape_equal(&p->shape, &v->shape) || v->type != NN_F32)
         (void)graph_fail(g, at, "assign", "%s and %s differ", shape_text(&p->shape, 0, a),

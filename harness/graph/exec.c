@@ -53,10 +53,13 @@ static void feed(struct program *p, const struct crew *crew)
     watch(p, crew, 0, true);
 }
 
-/* nn_assign(): param <- value, after everything that reads the old one. */
+/* nn_assign(): param <- value, after everything that reads the old one. Programs that only evaluate
+ * carry their states on. */
 static void assign(const struct program *p, const struct crew *crew)
 {
     for (int i = 0; i < p->g->assigns; i++) {
+        if (!p->options.train && p->g->node[p->g->assign[i].param].op != &op_state)
+            continue;
         float *to = p->data[p->g->assign[i].param];
         const float *value = p->data[p->g->assign[i].value];
         size_t from, end;
@@ -90,9 +93,10 @@ static void run_thread(void *arg, const struct crew *crew)
     watch_arrive(p, crew);
     feed(p, crew);
     run_ops(p, crew);
-    if (!p->options.train)
+    if (!p->options.train) {
+        assign(p, crew);
         p->poison[crew->thread].value = 0.0f;
-    else if (isfinite(program_loss(p))) /* all threads see the same loss */
+    } else if (isfinite(program_loss(p))) /* all threads see the same loss */
         learn(p, crew);
     denormals_restore(mode);
 }

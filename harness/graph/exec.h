@@ -42,7 +42,7 @@ struct watch {
 };
 
 enum {
-    TENSOR_KINDS = TENSOR_BUFFER + 1,
+    TENSOR_KINDS = TENSOR_STATE + 1,
     LINE = PLAN_ALIGN / sizeof(float) /* floats of a cache line */
 };
 
@@ -53,7 +53,7 @@ struct program {
     struct plan plan;
     struct arena *arena; /* of what follows, but for the blocks */
 
-    struct block activations, params, buffers, grads, inputs, constants, work, output;
+    struct block activations, params, buffers, states, grads, inputs, constants, work, output;
     void **data; /* of each node: where its value is */
 
     struct exec *exec;

@@ -73,6 +73,8 @@ struct nn_graph {
     int metrics;
     struct { int param, value; } assign[16];
     int assigns;
+    struct { const char *name; int tokens, length; } facts[8]; /* of the data: graph_set_tokens(), _length() */
+    int told;
 };
 
 /* What exec.c hands to an op. Pointers are fixed when the program is made. */

@@ -66,6 +66,7 @@ static struct block *block_of_leaf(struct program *p, const struct node *n)
     return n->op == &op_input    ? &p->inputs
            : n->op == &op_param  ? &p->params
            : n->op == &op_buffer ? &p->buffers
+           : n->op == &op_state  ? &p->states
                                  : &p->constants;
 }
 
@@ -80,7 +81,8 @@ static void block_unmap(struct block *b)
 /* Cuts leaves from their blocks in order; with `data` NULL only measures. */
 static void cut_leaves(struct program *p, void **data)
 {
-    p->inputs.count = p->params.count = p->buffers.count = p->constants.count = 0;
+    p->inputs.count = p->params.count = p->buffers.count = 0;
+    p->states.count = p->constants.count = 0;
     for (int i = 0; i < p->g->nodes; i++) {
         const struct node *n = &p->g->node[i];
         if (!(n->op->flags & OP_LEAF))
@@ -97,6 +99,7 @@ static void make_leaves(struct program *p)
     cut_leaves(p, NULL);
     const struct program *share = p->options.share;
     block_map(&p->inputs);
+    block_map(&p->states);
     block_map(&p->constants);
     if (share) {
         p->params = (struct block){share->params.data, share->params.count, true};
@@ -244,6 +247,8 @@ static void list_leaves(struct program *p)
             add_tensor(p, TENSOR_INPUT, n->name, i, p->data[i]);
         if (n->op == &op_buffer)
             add_tensor(p, TENSOR_BUFFER, n->name, i, p->data[i]);
+        if (n->op == &op_state)
+            add_tensor(p, TENSOR_STATE, n->name, i, p->data[i]);
         if (n->op != &op_param)
             continue;
         add_tensor(p, TENSOR_PARAM, n->name, i, p->data[i]);
@@ -356,6 +361,11 @@ void program_init(struct program *p, uint64_t seed)
             node_initial(&p->g->node[i], seed, p->data[i]);
 }
 
+void program_clear_state(struct program *p)
+{
+    memset(p->states.data, 0, p->states.count * sizeof *p->states.data);
+}
+
 static void make(struct program *p)
 {
     p->arena = arena_new();
@@ -397,8 +407,9 @@ void program_free(struct program *p)
 {
     if (!p)
         return;
-    struct block *const blocks[] = {&p->activations, &p->params,    &p->buffers, &p->grads,
-                                    &p->inputs,      &p->constants, &p->work,    &p->output};
+    struct block *const blocks[] = {&p->activations, &p->params, &p->buffers,
+                                    &p->states,      &p->grads,  &p->inputs,
+                                    &p->constants,   &p->work,   &p->output};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         block_unmap(blocks[i]);
     watch_release(p);
@@ -442,7 +453,7 @@ struct program_memory program_memory(const struct program *p)
         .parameters = p->params.borrowed ? 0 : p->params.count * sizeof(float),
         .gradients = p->grads.count * sizeof(float),
         .work = p->work.count * sizeof(float),
-        .inputs = p->inputs.count * sizeof(float),
+        .inputs = (p->inputs.count + p->states.count) * sizeof(float),
     };
 }
 

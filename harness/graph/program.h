@@ -35,6 +35,10 @@ double graph_macs(const struct nn_graph *g);        /* of one sample, forward: r
 struct nn_shape graph_input(const struct nn_graph *g, const char *name);
 int graph_classes(const struct nn_graph *g);
 
+/* Before build(): what nn_tokens() and nn_length() answer for the input of that name. */
+void graph_set_tokens(struct nn_graph *g, const char *name, int tokens);
+void graph_set_length(struct nn_graph *g, const char *name, int steps);
+
 struct program;
 
 struct program_options {
@@ -71,7 +75,7 @@ void program_set_hooks(struct program *p, const struct program_hooks *hooks);
 /* ------------------------------------------------------------------ tensors */
 
 enum tensor_kind { TENSOR_INPUT, TENSOR_PARAM, TENSOR_GRAD, TENSOR_METRIC, TENSOR_LOSS, TENSOR_OUTPUT,
-                   TENSOR_BUFFER };
+                   TENSOR_BUFFER, TENSOR_STATE };
 
 struct tensor {
     const char *name;       /* "image", "C1.weight", "accuracy" */
@@ -99,6 +103,9 @@ float *program_grads(struct program *p, size_t *count);
 
 /* Draws all parameters anew from the seed. program_new() has done it once. */
 void program_init(struct program *p, uint64_t seed);
+
+/* All nn_state() become 0 again: at the start of an epoch, of an evaluation, of a text. */
+void program_clear_state(struct program *p);
 
 float program_loss(const struct program *p);
 float program_metric(const struct program *p, int i); /* value of the i-th nn_metric() */

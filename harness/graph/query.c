@@ -1,5 +1,7 @@
-/* query.c — what a graph tells before it is a program: which images it wants, and how many
- * classes it tells apart. The harness looks for data by that. */
+/* query.c — what graph and data tell each other before there is a program: which images a network
+ * wants and how many classes it tells apart, for the harness looks for data by that; and how many
+ * different tokens and steps the data has, because layers are as large as that. */
+#include <assert.h>
 #include <string.h>
 
 #include "graph/graph.h"
@@ -22,4 +24,50 @@ int graph_classes(const struct nn_graph *g)
     const int output = graph_output(g);
     const int rank = output < 0 ? 0 : shape_rank(&g->node[output].shape);
     return rank ? g->node[output].shape.dim[rank - 1] : 0;
+}
+
+/* ------------------------------------------------------------ facts of the data */
+
+enum { FACTS = sizeof((struct nn_graph *)0)->facts / sizeof((struct nn_graph *)0)->facts[0] };
+
+/* Where the facts of that input are; g->told if nothing is known of it. */
+static int place_of(const struct nn_graph *g, const char *name)
+{
+    int i = 0;
+    while (i < g->told && strcmp(g->facts[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static int place_for(struct nn_graph *g, const char *name)
+{
+    const int i = place_of(g, name);
+    assert(i < FACTS);
+    if (i == g->told)
+        g->facts[g->told++].name = arena_strdup(g->arena, name);
+    return i;
+}
+
+void graph_set_tokens(struct nn_graph *g, const char *name, int tokens)
+{
+    assert(tokens > 0);
+    g->facts[place_for(g, name)].tokens = tokens;
+}
+
+void graph_set_length(struct nn_graph *g, const char *name, int steps)
+{
+    assert(steps > 0);
+    g->facts[place_for(g, name)].length = steps;
+}
+
+int nn_tokens(struct nn_graph *g, const char *name, int fallback)
+{
+    const int i = place_of(g, name);
+    return i < g->told && g->facts[i].tokens ? g->facts[i].tokens : fallback;
+}
+
+int nn_length(struct nn_graph *g, const char *name, int fallback)
+{
+    const int i = place_of(g, name);
+    return i < g->told && g->facts[i].length ? g->facts[i].length : fallback;
 }
