@@ -17,6 +17,7 @@
 #include "plugin.h"
 
 #include <dlfcn.h>
+#include <math.h>
 
 enum { MAX_STEPS = 100000, WARM = 20 };
 
@@ -29,10 +30,22 @@ static float update(void *arg, const struct crew *crew, struct program *p)
 {
     struct sgd *s = arg;
     size_t count, from, to;
-    float *w = program_weights(p, &count);
+    float *w = program_weights(p, &count), poison = 0.0f;
     const float *g = program_grads(p, &count);
-    crew_share(crew, count, 16, &from, &to);
-    return kn->sgd_f32(to - from, &s->o, g + from, w + from, s->velocity + from);
+    struct program_range r;
+    for (int i = 0; program_range(p, i, &r); i++) {
+        crew_share(crew, r.count, 16, &from, &to);
+        const size_t at = r.weight + from;
+        poison += kn->sgd_f32(to - from, &s->o, g + r.grad + from, w + at, s->velocity + at);
+    }
+    return poison;
+}
+
+static float apply(void *arg, struct program *p, size_t at, size_t n, const float *g)
+{
+    struct sgd *s = arg;
+    size_t count;
+    return kn->sgd_f32(n, &s->o, g, program_weights(p, &count) + at, s->velocity + at);
 }
 
 static void fill(struct program *p)
@@ -75,7 +88,7 @@ int main(int argc, char **argv)
     int batch = 128, threads = 2, ops = 0, words = 0;
     double seconds = 1.5;
     const char *word[2] = {0};
-    struct program_options o = {.train = true, .seed = 1};
+    struct program_options o = {.train = true, .update_inside = true, .seed = 1};
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--batch") == 0 && i + 1 < argc)
             batch = atoi(argv[++i]);
@@ -85,6 +98,8 @@ int main(int argc, char **argv)
             seconds = atof(argv[++i]);
         else if (strcmp(argv[i], "--ops") == 0)
             ops = 1;
+        else if (strcmp(argv[i], "--keep-grads") == 0)
+            o.update_inside = false;
         else if (strcmp(argv[i], "--no-fuse") == 0)
             o.no_fuse = true;
         else if (strcmp(argv[i], "--no-lanes") == 0)
@@ -118,11 +133,12 @@ int main(int argc, char **argv)
     }
     size_t count;
     (void)program_weights(p, &count);
-    struct sgd sgd = {{.rate = 0.01f, .momentum = 0.9f, .weight_decay = 5e-4f, .clip = 1},
+    struct sgd sgd = {{.rate = 1e-5f, .momentum = 0.9f, .weight_decay = 5e-4f, .clip = 1},
                       mem_map(count * 4)};
-    program_set_hooks(p, &(struct program_hooks){.update = update, .arg = &sgd});
+    program_set_hooks(p, &(struct program_hooks){.update = update, .apply = apply, .arg = &sgd});
     fill(p);
-    const int64_t warm_from = clock_ns(); /* 20 steps, but of a large network no more than a second */
+    const int64_t warm_from =
+        clock_ns(); /* 20 steps, but of a large network no more than a second */
     for (int i = 0; i < WARM && (i < 2 || clock_ns() - warm_from < 1000000000); i++)
         (void)program_run(p);
     if (ops)
@@ -137,6 +153,10 @@ int main(int argc, char **argv)
     }
     if (ops)
         print_ops(p, steps);
+    if (!isfinite(program_loss(p))) { /* then nothing was updated */
+        fprintf(stderr, "b_step: the loss is not finite\n");
+        return EXIT_FAILURE;
+    }
     qsort(ms, (size_t)steps, sizeof *ms, by_size);
     printf("%d steps, fastest %.4f ms, loss %.4f\n%.4f\n", steps, ms[0], program_loss(p),
            ms[steps / 2]);

@@ -68,7 +68,7 @@ static struct program *trained(struct nn_graph *g, const struct program_options 
     if (!p)
         printf("Bail out! %s\n", err.text), exit(1);
     fill(p);
-    program_set_hooks(p, &(struct program_hooks){NULL, descend, NULL});
+    program_set_hooks(p, &(struct program_hooks){.update = descend});
     for (int i = 0; i < steps; i++)
         ok(program_run(p), "step %d is finite", i);
     return p;

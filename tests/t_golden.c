@@ -243,9 +243,7 @@ static double worst_buffer(const struct program *p, const struct golden *g)
 
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
-    size_t n;
-    float *w = program_weights(p, &n);
-    return optimizer_update(arg, crew, w, program_grads(p, &n));
+    return optimizer_update_program(arg, crew, p);
 }
 
 static struct nn_recipe recipe_of(const struct golden *g)

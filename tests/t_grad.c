@@ -239,6 +239,7 @@ static const struct exemption {
     {"buffer", "leaf: no gradient"},
     {"state", "leaf: no gradient"},
     {"param", "leaf: its gradient is what all others are checked by"},
+    {"matmul_update", "made from a gradient, and nothing comes of it but weights"},
     {"batch_moments", "batch_norm_grad knows what x does to them"},
     {"norm_scale", "in evaluation only"},
     {"norm_shift", "in evaluation only"},

@@ -10,6 +10,7 @@
 
 #include "graph/denormal.h"
 #include "graph/exec.h"
+#include "kernels/count.h"
 
 /* ------------------------------------------------------------------ the step */
 
@@ -77,12 +78,25 @@ static float check_grads(const struct program *p, const struct crew *crew)
     return isfinite(kn->sum_squares_f32(to - from, p->grads.data + from)) ? 0.0f : NAN;
 }
 
+/* What it computes is the update's, though the time is the op's in which it happens. */
+void program_apply(struct program *p, int thread, const float *w, size_t n, const float *g)
+{
+    if (!p->applying || !isfinite(program_loss(p)))
+        return;
+    const double flops = kn_flops;
+    p->poison[thread].inside += p->hooks.apply(p->hooks.arg, p, (size_t)(w - p->params.data), n, g);
+    if (p->watching == WATCH_FLOPS) {
+        p->watch[thread].flops[1 + p->count] += kn_flops - flops;
+        kn_flops = flops;
+    }
+}
+
 static void learn(struct program *p, const struct crew *crew)
 {
     const float poison =
         p->hooks.update ? p->hooks.update(p->hooks.arg, crew, p) : check_grads(p, crew);
     assign(p, crew);
-    p->poison[crew->thread].value = poison;
+    p->poison[crew->thread].value = poison + p->poison[crew->thread].inside;
     watch(p, crew, 1 + p->count, false);
 }
 
@@ -104,7 +118,8 @@ static void run_thread(void *arg, const struct crew *crew)
 bool program_run(struct program *p)
 {
     for (int t = 0; t < p->options.threads; t++)
-        p->poison[t].value = NAN; /* of a step that did not come to its update */
+        p->poison[t] =
+            (struct poison){.value = NAN}; /* of a step that did not come to its update */
     p->blame[0] = '\0';
     watch_begin(p);
     crew_run(p->options.threads, run_thread, p);
@@ -169,6 +184,7 @@ static bool blame_ops(struct program *p)
 {
     const uint64_t mode = denormals_off();
     p->state.steps--; /* dropout as it was */
+    p->applying = false;
     bool found = false;
     for (int i = 0; i < p->count && !found; i++) {
         const struct step *s = &p->exec[i].step;
@@ -176,6 +192,7 @@ static bool blame_ops(struct program *p)
         found = blame(p, s->node, "output", s->out);
     }
     p->state.steps++;
+    p->applying = true;
     denormals_restore(mode);
     return found;
 }

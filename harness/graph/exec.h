@@ -19,9 +19,10 @@ struct block {
     bool borrowed; /* from the program that this one shares with */
 };
 
-/* What one thread's update found; its own cache line. */
+/* What one thread's update found, and its updates inside the step; its own cache line. */
 struct poison {
     _Alignas(64) float value;
+    float inside;
 };
 
 /* What a running program notes down, and for whom. */
@@ -68,6 +69,9 @@ struct program {
     void (*lap)(void *arg, int slot); /* program_laps() */
     void *lap_arg;
     struct program_hooks hooks;
+    bool applying; /* hooks.apply is to be called: not when a step is only looked at again */
+    struct program_range *range; /* program_range() */
+    int ranges;
     struct program_step *told; /* feed, exec[0..count), update */
     struct poison *poison;
     char blame[256];

@@ -49,12 +49,13 @@ static void tell_one(const struct nn_graph *g, const struct node *n, struct prog
 }
 
 /* The hooks are steps too, so that all times add up to the whole. What an update computes is
- * its own affair; it reads weights and gradients and writes weights at least. */
+ * its own affair; it reads weights and gradients and writes weights at least, but for those
+ * that are updated inside the step. */
 void program_tell(struct program *p)
 {
     p->told = arena_alloc(p->arena, (size_t)(p->count + 2) * sizeof *p->told);
     const double inputs = (double)(p->inputs.count * sizeof(float)),
-                 weights = (double)(p->params.count * sizeof(float));
+                 weights = (double)(p->grads.count * sizeof(float));
     p->told[0] = (struct program_step){
         .row = "", .op = "feed", .at = "", .kernel = "feed", .pass = FEED, .bytes = inputs};
     for (int i = 0; i < p->count; i++) {
@@ -91,7 +92,8 @@ static void add_place(struct text *t, const struct program *p, int id)
 {
     const int b = p->plan.buffer[id];
     if (b < 0) {
-        text_add(t, "%10s  %s", "", "gradient");
+        text_add(t, "%10s  %s", "",
+                 p->g->node[id].op->flags & OP_UPDATES ? "parameter" : "gradient");
         return;
     }
     const struct program_buffer *buffer = &p->plan.buffers[b];

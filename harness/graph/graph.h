@@ -90,6 +90,7 @@ struct step {
 struct run_state {
     uint64_t seed, steps;            /* steps run so far: number of the dropout stream */
     bool training;
+    struct program *program;
 };
 
 enum op_flag {
@@ -99,6 +100,7 @@ enum op_flag {
     OP_NO_GRAD = 8,   /* gradient does not pass */
     OP_EPILOGUE = 16, /* takes bias, activation, residual, activation gradient (struct kn_epilogue) */
     OP_ANY_LAYOUT = 32, /* elementwise: output has the layout of in[0], all image inputs alike */
+    OP_UPDATES = 64,  /* out is in[2], a parameter, which it changes */
 };
 
 struct op {
@@ -167,8 +169,13 @@ bool graph_lay_out(struct nn_graph *g);                            /* layout.c: 
 bool graph_derive(struct nn_graph *g);                             /* grad.c: appends the backward pass */
 void graph_fuse(struct nn_graph *g);                               /* fuse.c: the pattern table */
 void graph_sweep(struct nn_graph *g);                              /* rewrite.c: drops nodes that nothing needs */
+void graph_recompute(struct nn_graph *g);                          /* recompute.c: norms, again in the backward pass */
+void graph_update_inside(struct nn_graph *g);                      /* inside.c: large products update what they are the gradient of */
 void graph_place_parts(struct nn_graph *g);                        /* parts.c: the last one; nodes stay as they are */
 /* plan.h, exec.h: what comes after. */
+
+/* ---- exec.c, for ops with OP_UPDATES: n weights from w on by their gradient g, through hooks.apply */
+void program_apply(struct program *p, int thread, const float *w, size_t n, const float *g);
 
 /* ---- rewrite.c: help for passes */
 bool node_is_view(const struct nn_graph *g, const struct node *n); /* is its output in[0]'s memory? */
@@ -177,6 +184,9 @@ int graph_output(const struct nn_graph *g);                        /* the scores
 int *graph_uses(const struct nn_graph *g);
 /* Everything that refers to node i refers to to[i] afterwards; to[i] = i changes nothing. */
 void graph_redirect(struct nn_graph *g, const int *to);
+/* Puts nodes into another topological order: the i-th is order[i]. A node may come twice; what stands
+ * behind its second place reads the copy there, which is of the backward pass. */
+void graph_arrange(struct nn_graph *g, const int *order, int count);
 /* After nodes moved: node i is now to[i], or gone where to[i] = -1. For graph-wide ids only. */
 void graph_renumber_results(struct nn_graph *g, const int *to);
 

@@ -20,7 +20,8 @@ static void find_homes_and_steps(struct plan *plan, const struct nn_graph *g)
         const bool view = node_is_view(g, n);
         plan->home[i] = n->whole > i ? n->whole /* a piece of a concatenation to come */
                         : view       ? plan->home[n->in[0]]
-                                     : i;
+                        : n->op->flags & OP_UPDATES ? plan->home[n->in[2]]
+                                                    : i;
         plan->buffer[i] = -1;
         if (!view && !(n->op->flags & OP_LEAF))
             plan->step[plan->steps++] = i;
@@ -65,8 +66,8 @@ static void make_buffers(struct plan *plan, const struct nn_graph *g, const int 
     for (int s = 0; s < plan->steps; s++) {
         const int id = plan->step[s], home = plan->home[id];
         const struct node *n = &g->node[id];
-        if (n->grad_of >= 0 || plan->buffer[home] >= 0) /* its own, or born with the first piece */
-            continue;
+        if (n->grad_of >= 0 || n->op->flags & OP_UPDATES || plan->buffer[home] >= 0)
+            continue; /* in a block of its own, or born with the first piece */
         int b = buffer_to_take_over(plan, g, n, s, last);
         if (b < 0) {
             b = plan->count++;

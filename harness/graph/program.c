@@ -35,6 +35,10 @@ static bool pass_all(struct nn_graph *g, const struct program_options *o)
     if (!o->no_fuse)
         graph_fuse(g);
     graph_sweep(g);
+    if (o->train && !o->no_fuse)
+        graph_recompute(g);
+    if (o->update_inside && !o->no_fuse)
+        graph_update_inside(g);
     if (!o->no_fuse)
         graph_place_parts(g);
     return true;
@@ -114,11 +118,51 @@ static void make_leaves(struct program *p)
             node_initial(&p->g->node[i], share ? share->state.seed : p->options.seed, p->data[i]);
 }
 
-/* Gradients lie as their parameters do, so that an optimizer is one pass over both. */
+/* Of a parameter that is updated inside the step. */
+static bool is_updated(const struct nn_graph *g, int param)
+{
+    for (int i = 0; i < g->nodes; i++)
+        if ((g->node[i].op->flags & OP_UPDATES) && g->node[i].in[2] == param)
+            return true;
+    return false;
+}
+
+/* Gradients lie as their parameters do, so that an optimizer is one pass over both, and a pass
+ * for each range where parameters between them have none. */
+static void make_ranges(struct program *p)
+{
+    p->range = arena_alloc(p->arena, ((size_t)p->g->nodes + 1) * sizeof *p->range);
+    size_t at = 0;
+    for (int i = 0; p->options.train && i < p->g->nodes; i++) {
+        const struct node *n = &p->g->node[i];
+        if (n->op != &op_param)
+            continue;
+        struct program_range *last = p->ranges ? &p->range[p->ranges - 1] : NULL;
+        const bool adjoins = last && last->weight + last->count == at;
+        if (!is_updated(p->g, i) && adjoins)
+            last->count += padded(n);
+        else if (!is_updated(p->g, i))
+            p->range[p->ranges++] = (struct program_range){at, p->grads.count, padded(n)};
+        if (!is_updated(p->g, i))
+            p->grads.count += padded(n);
+        at += padded(n);
+    }
+}
+
+/* Where the gradient of the parameter at `data` lies; NULL: it is not kept. */
+static float *grad_at(const struct program *p, const void *data)
+{
+    const size_t at = (size_t)((const float *)data - p->params.data);
+    for (int i = 0; i < p->ranges; i++)
+        if (at >= p->range[i].weight && at < p->range[i].weight + p->range[i].count)
+            return p->grads.data + p->range[i].grad + (at - p->range[i].weight);
+    return NULL;
+}
+
 static void make_results(struct program *p)
 {
     const struct nn_graph *g = p->g;
-    p->grads.count = p->options.train ? p->params.count : 0;
+    make_ranges(p);
     block_map(&p->grads);
     p->activations.count = p->plan.bytes / sizeof(float);
     block_map(&p->activations);
@@ -128,7 +172,7 @@ static void make_results(struct program *p)
         if (p->plan.home[i] != i)
             continue;
         if (n->grad_of >= 0)
-            p->data[i] = p->grads.data + ((float *)p->data[n->grad_of] - p->params.data);
+            p->data[i] = grad_at(p, p->data[n->grad_of]);
         else if (b >= 0)
             p->data[i] = (char *)p->activations.data + p->plan.buffers[b].offset;
     }
@@ -252,9 +296,9 @@ static void list_leaves(struct program *p)
         if (n->op != &op_param)
             continue;
         add_tensor(p, TENSOR_PARAM, n->name, i, p->data[i]);
-        if (p->options.train)
-            add_tensor(p, TENSOR_GRAD, n->name, i,
-                       p->grads.data + ((float *)p->data[i] - p->params.data));
+        float *const grad = p->options.train ? grad_at(p, p->data[i]) : NULL;
+        if (grad)
+            add_tensor(p, TENSOR_GRAD, n->name, i, grad);
     }
 }
 
@@ -369,7 +413,9 @@ void program_clear_state(struct program *p)
 static void make(struct program *p)
 {
     p->arena = arena_new();
-    p->state = (struct run_state){.seed = p->options.seed, .training = p->options.train};
+    p->state =
+        (struct run_state){.seed = p->options.seed, .training = p->options.train, .program = p};
+    p->applying = true;
     p->data = arena_alloc(p->arena, (size_t)p->g->nodes * sizeof *p->data);
     p->poison = arena_alloc(p->arena, (size_t)p->options.threads * sizeof *p->poison);
     plan_make(&p->plan, p->g);
@@ -421,7 +467,18 @@ void program_free(struct program *p)
 
 /* ---------------------------------------------------------------- accessors */
 
-void program_set_hooks(struct program *p, const struct program_hooks *hooks) { p->hooks = *hooks; }
+void program_set_hooks(struct program *p, const struct program_hooks *hooks)
+{
+    assert(hooks->apply || !p->options.update_inside);
+    p->hooks = *hooks;
+}
+
+bool program_range(const struct program *p, int i, struct program_range *range)
+{
+    if (i < p->ranges)
+        *range = p->range[i];
+    return i < p->ranges;
+}
 
 float *program_weights(struct program *p, size_t *count)
 {

@@ -47,6 +47,7 @@ struct program_options {
     bool no_fuse;    /* one kernel an op, for tests and for finding bugs */
     bool no_lanes;   /* never choose the lanes layout (kernels.h) */
     int conv_algo;   /* enum conv_algo (kernels/conv.h): for every convolution to which it applies */
+    bool update_inside; /* large matrices are updated where their gradient is made: see hooks.apply */
     uint64_t seed;   /* of initial parameters, nn_random() and dropout */
     struct program *share; /* NULL, or a program of the same plugin and variant whose parameters this one uses */
 };
@@ -69,6 +70,10 @@ struct program_hooks {
     void (*feed)(void *arg, const struct crew *crew, struct program *p);
     float (*update)(void *arg, const struct crew *crew, struct program *p);
     void *arg;
+    /* With options.update_inside: changes n weights of the flat block, from `at` on, whose gradient
+     * g is, on this thread and at once. Called once a step for each of them, by whichever thread
+     * has made the gradient; not at all where the loss is not finite. 0, or NaN as update(). */
+    float (*apply)(void *arg, struct program *p, size_t at, size_t n, const float *g);
 };
 void program_set_hooks(struct program *p, const struct program_hooks *hooks);
 
@@ -86,7 +91,8 @@ struct tensor {
 };
 
 /* The i-th tensor of a kind, or NULL when i is past the last. TENSOR_PARAM and TENSOR_GRAD
- * have the same names in the same order. TENSOR_OUTPUT: the scores that the first metric
+ * have the same names in the same order, but for parameters updated inside the step, whose gradients
+ * are nowhere whole. TENSOR_OUTPUT: the scores that the first metric
  * (accuracy) or else the loss looks at; copied out of the arena only if program_keep_output()
  * was called before the step. */
 const struct tensor *program_tensor(const struct program *p, int kind, int i);
@@ -100,6 +106,12 @@ void program_write(struct program *p, const struct tensor *t, const void *logica
 /* The flat blocks: `count` floats, padding between tensors included (always 0). */
 float *program_weights(struct program *p, size_t *count);
 float *program_grads(struct program *p, size_t *count);
+
+/* Which gradients belong to which weights, for an update: count floats from `weight` on in the one
+ * block, from `grad` on in the other. A single range is all there is unless some weights are updated
+ * inside the step. False past the last. */
+struct program_range { size_t weight, grad, count; };
+bool program_range(const struct program *p, int i, struct program_range *range);
 
 /* Draws all parameters anew from the seed. program_new() has done it once. */
 void program_init(struct program *p, uint64_t seed);

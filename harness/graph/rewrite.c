@@ -1,5 +1,5 @@
 /* rewrite.c — what the passes share: who uses a node, redirecting uses,
- * sweeping away nodes that nothing needs.
+ * sweeping away nodes that nothing needs, and putting them into another order.
  *
  * Nodes stay in topological order throughout. A pass that replaces node a by an
  * earlier node b redirects a's users to b and leaves a behind, dead; the sweep
@@ -123,4 +123,43 @@ void graph_sweep(struct nn_graph *g)
     graph_renumber_results(g, to);
     free(needed);
     free(to);
+}
+
+/* Where nodes are now: what the next ones read of them, and the first of two. */
+struct moves {
+    int *to, *first;
+};
+
+static void append(struct nn_graph *g, const struct node *n, const struct moves *moves)
+{
+    struct node *copy = &g->node[g->nodes++];
+    *copy = *n;
+    for (int k = 0; k < n->inputs; k++)
+        copy->in[k] = moves->to[n->in[k]];
+    copy->forward = moves->first[n->forward];
+    copy->grad_of = n->grad_of < 0 ? -1 : moves->first[n->grad_of];
+}
+
+void graph_arrange(struct nn_graph *g, const int *order, int count)
+{
+    const size_t nodes = (size_t)g->nodes;
+    struct node *const old = g->node;
+    const struct moves moves = {xmalloc(nodes * sizeof(int)), xmalloc(nodes * sizeof(int))};
+    memset(moves.first, -1, nodes * sizeof(int));
+    g->room = count;
+    g->node = xmalloc((size_t)count * sizeof *g->node);
+    g->nodes = 0;
+    for (int i = 0; i < count; i++) {
+        const int id = order[i], place = g->nodes;
+        moves.to[id] = place;
+        if (moves.first[id] < 0)
+            moves.first[id] = place;
+        append(g, &old[id], &moves);
+        if (moves.first[id] < place)
+            g->node[place].pass = BACKWARD;
+    }
+    graph_renumber_results(g, moves.first);
+    free(old);
+    free(moves.to);
+    free(moves.first);
 }

@@ -59,6 +59,8 @@ void watch_begin(struct program *p)
     for (int t = 0; t < p->options.threads; t++) {
         struct watch *w = &p->watch[t];
         memset(w->ns, 0, 2 * (size_t)slots(p) * sizeof *w->ns);
+        if (p->watching == WATCH_FLOPS)
+            memset(w->flops, 0, (size_t)slots(p) * sizeof *w->flops);
         w->last = now;
     }
 }
@@ -100,7 +102,7 @@ void watch_note(struct program *p, int thread, int slot, bool waited)
 {
     struct watch *w = &p->watch[thread];
     if (p->watching == WATCH_FLOPS) {
-        w->flops[slot] = waited ? w->flops[slot] : kn_flops;
+        w->flops[slot] += waited ? 0.0 : kn_flops;
         kn_flops = 0.0;
         return;
     }

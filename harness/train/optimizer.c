@@ -1,6 +1,7 @@
 /* optimizer.c — see optimizer.h. */
 #include "train/optimizer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,6 +13,8 @@ enum {
 };
 
 static size_t chunks(size_t count) { return (count + CHUNK - 1) / CHUNK; }
+
+bool optimizer_takes_parts(const struct nn_recipe *r) { return !(r->clip_norm > 0); }
 
 void optimizer_init(struct optimizer *o, const struct nn_recipe *r, size_t count)
 {
@@ -25,7 +28,7 @@ void optimizer_init(struct optimizer *o, const struct nn_recipe *r, size_t count
         .clip_norm = r->clip_norm,
         .first = !sgd || r->momentum != 0 ? mem_map(count * sizeof(float)) : NULL,
         .second = !sgd ? mem_map(count * sizeof(float)) : NULL,
-        .chunk = r->clip_norm > 0 ? xcalloc(chunks(count), sizeof(double)) : NULL,
+        .chunk = optimizer_takes_parts(r) ? NULL : xcalloc(chunks(count), sizeof(double)),
     };
 }
 
@@ -66,24 +69,52 @@ static double norm(const struct optimizer *o, const struct crew *crew, const flo
     return sqrt(sum);
 }
 
-float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w, const float *g)
+/* n parameters from number `at` on. */
+static float move(const struct optimizer *o, float clip, size_t at, size_t n, float *w,
+                  const float *g)
+{
+    float *first = o->first ? o->first + at : NULL, *second = o->second ? o->second + at : NULL;
+    if (o->kind == NN_SGD) {
+        struct kn_sgd sgd = o->sgd;
+        sgd.clip = clip;
+        return kn->sgd_f32(n, &sgd, g, w, first);
+    }
+    struct kn_adam adam = o->adam;
+    adam.clip = clip;
+    return kn->adam_f32(n, &adam, g, w, first, second);
+}
+
+float optimizer_update(const struct optimizer *o, const struct crew *crew, size_t at, size_t count,
+                       float *w, const float *g)
 {
     float clip = 1;
     if (o->chunk) {
+        assert(at == 0 && count == o->count);
         const double size = norm(o, crew, g);
         if (!isfinite(size))
             return NAN;
         clip = (float)fmin(1, (double)o->clip_norm / (size + 1e-6));
     }
     size_t from, to;
-    crew_share(crew, o->count, GRAIN, &from, &to);
-    float *first = o->first ? o->first + from : NULL, *second = o->second ? o->second + from : NULL;
-    if (o->kind == NN_SGD) {
-        struct kn_sgd sgd = o->sgd;
-        sgd.clip = clip;
-        return kn->sgd_f32(to - from, &sgd, g + from, w + from, first);
-    }
-    struct kn_adam adam = o->adam;
-    adam.clip = clip;
-    return kn->adam_f32(to - from, &adam, g + from, w + from, first, second);
+    crew_share(crew, count, GRAIN, &from, &to);
+    return move(o, clip, at + from, to - from, w + from, g + from);
+}
+
+float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
+                               struct program *p)
+{
+    size_t count;
+    float *w = program_weights(p, &count), poison = 0.0f;
+    const float *g = program_grads(p, &count);
+    struct program_range r;
+    for (int i = 0; program_range(p, i, &r); i++)
+        poison += optimizer_update(o, crew, r.weight, r.count, w + r.weight, g + r.grad);
+    return poison;
+}
+
+float optimizer_apply(const struct optimizer *o, struct program *p, size_t at, size_t n,
+                      const float *g)
+{
+    size_t count;
+    return move(o, 1, at, n, program_weights(p, &count) + at, g);
 }

@@ -6,9 +6,11 @@
 #ifndef OPTIMIZER_H
 #define OPTIMIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/crew.h"
+#include "graph/program.h"
 #include "kernels/kernels.h"
 #include "plugin.h"
 
@@ -23,6 +25,9 @@ struct optimizer {
     long long steps;
 };
 
+/* Can it move a parameter without knowing the other gradients? Not with clipping. */
+bool optimizer_takes_parts(const struct nn_recipe *r);
+
 /* For `count` parameters, by a resolved recipe. */
 void optimizer_init(struct optimizer *o, const struct nn_recipe *r, size_t count);
 void optimizer_release(struct optimizer *o);
@@ -31,9 +36,17 @@ size_t optimizer_bytes(const struct optimizer *o); /* that it keeps */
 /* Before each step, on one thread: counts it, and sets its rate. */
 void optimizer_begin(struct optimizer *o, double rate);
 
-/* This thread's share of w <- w - step(g). 0, or NaN when it met a gradient that is not finite;
- * with clipping nothing has changed then. Called by all threads of a crew. */
-float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w,
-                       const float *g);
+/* This thread's share of w <- w - step(g), for all of the parameters or, without clipping, `count`
+ * of them from number `at` on; w and g point to the first. 0, or NaN when it met a gradient that is
+ * not finite; with clipping nothing has changed then. Called by all threads of a crew. */
+float optimizer_update(const struct optimizer *o, const struct crew *crew, size_t at, size_t count,
+                       float *w, const float *g);
+
+/* A whole program's: through its ranges. And, as program_hooks.apply, of weights whose gradient has
+ * just been made; o is the hooks' or what leads to it. */
+float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
+                               struct program *p);
+float optimizer_apply(const struct optimizer *o, struct program *p, size_t at, size_t n,
+                      const float *g);
 
 #endif

@@ -132,10 +132,11 @@ static json_t *memory_json(const struct plugin *p, const struct nn_variant *v,
     json_t *j = NULL;
     struct nn_graph *g = graph_new(recipe->batch);
     p->facts.build(g, v->config);
-    struct program_options o = {.threads = threads, .train = true};
+    struct program_options o = {
+        .threads = threads, .train = true, .update_inside = optimizer_takes_parts(recipe)};
     struct program *train = program_new(g, &o, err), *test = NULL;
     if (train) {
-        o.train = false;
+        o.train = o.update_inside = false;
         o.share = train;
         test = program_new(g, &o, err);
     }

@@ -32,9 +32,13 @@ static void feed_test(void *arg, const struct crew *crew, struct program *p)
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
     const struct trainer *t = arg;
-    size_t count;
-    float *w = program_weights(p, &count);
-    return optimizer_update(&t->optimizer, crew, w, program_grads(p, &count));
+    return optimizer_update_program(&t->optimizer, crew, p);
+}
+
+static float apply(void *arg, struct program *p, size_t at, size_t n, const float *g)
+{
+    const struct trainer *t = arg;
+    return optimizer_apply(&t->optimizer, p, at, n, g);
 }
 
 static bool find_inputs(const struct program *p, struct feed *feed, struct trainer_inputs *inputs,
@@ -137,12 +141,12 @@ static bool open_test(const struct opening *o, struct program_options options)
     struct trainer *t = o->t;
     if (t->data.noise)
         return true;
-    options.train = false;
+    options.train = options.update_inside = false;
     options.share = t->program;
     t->test = program_new(t->graph, &options, o->err);
     if (!t->test || !find_inputs(t->test, &t->test_feed, &t->test_inputs, o->err))
         return false;
-    program_set_hooks(t->test, &(struct program_hooks){feed_test, NULL, t});
+    program_set_hooks(t->test, &(struct program_hooks){.feed = feed_test, .arg = t});
     return true;
 }
 
@@ -155,6 +159,7 @@ static bool open_programs(const struct opening *o)
         .no_fuse = o->spec->no_fuse,
         .no_lanes = o->spec->no_lanes,
         .conv_algo = kn_conv_algo(o->spec->conv_algo),
+        .update_inside = optimizer_takes_parts(&t->recipe) && !o->spec->dump,
         .seed = (uint64_t)o->spec->seed,
     };
     t->plan.threads = options.threads;
@@ -163,7 +168,8 @@ static bool open_programs(const struct opening *o)
         !check_classes(t->program, &t->data, o->err) || !open_test(o, options))
         return false;
     const bool noise = t->data.noise; /* drawn once: drawing would be timed with every step */
-    program_set_hooks(t->program, &(struct program_hooks){noise ? NULL : feed_train, update, t});
+    program_set_hooks(t->program,
+                      &(struct program_hooks){noise ? NULL : feed_train, update, t, apply});
     size_t count;
     program_weights(t->program, &count);
     optimizer_init(&t->optimizer, &t->recipe, count);

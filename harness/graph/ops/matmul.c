@@ -105,6 +105,60 @@ static void grad_matmul(struct nn_graph *g, int id, nn_value dy, nn_value dx[NOD
         dx[1] = tb ? product(dy, a, true, ta, b.id) : product(a, dy, !ta, false, b.id);
 }
 
+/* ------------------------------------------------------- matmul, and update */
+
+/* Of the gradient: pieces that stay in the second cache beside the weights and moments they belong
+ * to, and wide enough that packing x for each is a small part of it. */
+enum { PIECE_ROWS = 64, PIECE_COLUMNS = 1024 };
+
+static struct kn_gemm piece_of(const struct kn_gemm *whole, int row, int column, float *out)
+{
+    struct kn_gemm piece = *whole;
+    piece.a += row;
+    piece.b += column;
+    piece.c = out;
+    piece.M = (int)least((size_t)(whole->M - row), PIECE_ROWS);
+    piece.N = (int)least((size_t)(whole->N - column), PIECE_COLUMNS);
+    piece.ldc = (size_t)piece.N;
+    return piece;
+}
+
+/* In floats, a thread: the piece, and what its product wants. */
+static size_t piece_work(const struct kn_gemm *whole)
+{
+    const struct kn_gemm piece = piece_of(whole, 0, 0, NULL);
+    return PIECE_ROWS * PIECE_COLUMNS + kn->gemm_work_f32(&piece, 1) / sizeof(float) + KN_LANES;
+}
+
+static size_t work_update(const struct step *s, int threads)
+{
+    const struct kn_gemm gemm = gemm_of_step(s, true, false);
+    return (size_t)threads * piece_work(&gemm) * sizeof(float);
+}
+
+static void run_update(const struct step *s, const struct crew *crew)
+{
+    struct kn_gemm gemm = gemm_of_step(s, true, false);
+    float *const out = (float *)s->work + (size_t)crew->thread * piece_work(&gemm);
+    const size_t across = ((size_t)gemm.N + PIECE_COLUMNS - 1) / PIECE_COLUMNS;
+    const size_t down = ((size_t)gemm.M + PIECE_ROWS - 1) / PIECE_ROWS;
+    const struct range mine = share_of(crew, down * across, 1);
+    for (size_t i = mine.from; i < mine.to; i++) {
+        const int row = (int)(i / across) * PIECE_ROWS, column = (int)(i % across) * PIECE_COLUMNS;
+        const struct kn_gemm piece = piece_of(&gemm, row, column, out);
+        kn->gemm_f32(&piece, CREW_ALONE, out + PIECE_ROWS * PIECE_COLUMNS);
+        const float *w = (const float *)s->out + (size_t)row * gemm.ldc + column;
+        for (int r = 0; r < piece.M; r++)
+            program_apply(s->state->program, crew->thread, w + (size_t)r * gemm.ldc,
+                          (size_t)piece.N, out + (size_t)r * piece.ldc);
+    }
+}
+
+static const char *kernel_update(const struct node *n)
+{
+    return (void)n, "gemm_f32 TN, its update";
+}
+
 nn_value nn_matmul_(nn_value a, nn_value b, const char *at)
 {
     if (!operand_ok(a, NN_F32, 2, NN_MAX_RANK, "matmul", at) ||
@@ -138,6 +192,17 @@ const struct op op_matmul = {
     .run = run_matmul,
     .kernel = kernel_matmul,
     .how = how_matmul,
+};
+
+/* w moves by its gradient a^T b: inputs a, b, w. Made by inside.c. */
+const struct op op_matmul_update = {
+    .name = "matmul_update",
+    .flags = OP_UPDATES | OP_NO_GRAD,
+    .macs = macs,
+    .flops = flops,
+    .work = work_update,
+    .run = run_update,
+    .kernel = kernel_update,
 };
 
 /* ------------------------------------------------------------------ linear */
