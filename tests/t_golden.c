@@ -20,10 +20,8 @@
 #include "train/plugin_load.h"
 #include "train/recipe.h"
 
-enum { STEPS = 10, ELEMENTS = 6, PARAMS = 256 };
-/* Batch norm of a single picture has few numbers to go by: PyTorch's single precision is then off
- * by 8e-5 in GoogLeNet's gradients. */
-static const double grad_tolerance = 1e-4, lone_grad_tolerance = 5e-4, buffer_tolerance = 1e-3;
+enum { STEPS = 10, ELEMENTS = 6, PARAMS = 384 };
+static const double grad_tolerance = 1e-4, shaky_grad_tolerance = 5e-4, buffer_tolerance = 1e-3;
 /* Multiply-adds of a sample: more is a deep network, which single precision follows less well. */
 static const double deep = 4e6;
 
@@ -262,6 +260,13 @@ static struct nn_recipe recipe_of(const struct golden *g)
     return r;
 }
 
+/* Batch norm of a single picture has few numbers to go by, and without shortcuts many layers shake
+ * gradients: PyTorch's single precision is then off by 8e-5 itself. */
+static bool is_shaky(const struct golden *g)
+{
+    return g->batch == 1 || strcmp(g->variant, "plain-32") == 0;
+}
+
 static void compare(const struct golden *g, struct program *p, const char *what, int steps)
 {
     struct optimizer o;
@@ -287,7 +292,7 @@ static void compare(const struct golden *g, struct program *p, const char *what,
     printf("# %s: off by %.1e in losses, %.1e in gradients (%s), %.1e in running means\n", what,
            worst_loss, worst, name, worst_mean);
     is_near(worst_loss, 0, g->macs > deep ? 1e-3 : 1e-4, "%s: %d losses", what, steps);
-    is_near(worst, 0, g->batch > 1 ? grad_tolerance : lone_grad_tolerance, "%s: gradients", what);
+    is_near(worst, 0, is_shaky(g) ? shaky_grad_tolerance : grad_tolerance, "%s: gradients", what);
     if (g->buffers && steps == STEPS)
         is_near(worst_mean, 0, buffer_tolerance, "%s: running means", what);
     optimizer_release(&o);
@@ -367,12 +372,14 @@ static void check_network(const char *folder, const char *name)
 int main(int argc, char **argv)
 {
     static const char *const networks[] = {
-        "mlp-300-100",          "lenet5-modern",      "lenet5-original",   "filters-gabor",
-        "alexnet-fashion",      "alexnet-cifar",      "vgg-fashion",       "vgg-11-cifar",
-        "vgg-13-cifar",         "vgg-16-cifar",       "googlenet-fashion", "googlenet-cifar",
-        "resnet-fashion",       "resnet-20-fashion",  "resnet-20",         "resnet-20-b",
-        "resnet-plain-20",      "resnet-32",          "resnet-56",         "resnet-18-cifar",
-        "efficientnet-fashion", "efficientnet-cifar",
+        "mlp-300-100",        "lenet5-modern",   "lenet5-original",   "filters-gabor",
+        "alexnet-fashion",    "alexnet-cifar",   "vgg-fashion",       "vgg-11-cifar",
+        "vgg-13-cifar",       "vgg-16-cifar",    "vgg-19-cifar",      "googlenet-fashion",
+        "googlenet-cifar",    "resnet-fashion",  "resnet-20-fashion", "resnet-20",
+        "resnet-20-b",        "resnet-plain-20", "resnet-plain-32",   "resnet-32",
+        "resnet-32-b",        "resnet-44",       "resnet-44-b",       "resnet-56",
+        "resnet-56-b",        "resnet-110",      "resnet-18-cifar",   "efficientnet-fashion",
+        "efficientnet-cifar",
     };
     char folder[4096] = "";
     const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);

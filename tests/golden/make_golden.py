@@ -212,7 +212,7 @@ class Vgg(Table):
     """Simonyan & Zisserman 2014, Table 1, without the hidden full layers, on images that the
     stages' poolings make 1x1; batch norm as in the models released later, which kept the biases."""
 
-    columns = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3)}
+    columns = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2), "D": (2, 2, 3, 3, 3), "E": (2, 2, 4, 4, 4)}
 
     def __init__(self, shape, column, width, stages):
         super().__init__()
@@ -395,6 +395,7 @@ GOLDEN = [
     ("vgg", "11-cifar", (Vgg, COLOUR, "A", 64, 5), 8, SGD, 5e-4, 0.9, 5e-4, 0),
     ("vgg", "13-cifar", (Vgg, COLOUR, "B", 64, 5), 8, SGD, 5e-6, 0.9, 5e-4, 0),
     ("vgg", "16-cifar", (Vgg, COLOUR, "D", 64, 5), 8, SGD, 1e-6, 0.9, 5e-4, 0),
+    ("vgg", "19-cifar", (Vgg, COLOUR, "E", 64, 5), 4, SGD, 1e-7, 0.9, 5e-4, 0),
     ("googlenet", "fashion", (GoogLeNet, GREY, 3, "4b", {"conv2": 3, "3a": 3, "4a": 3}), 16, SGD, 0.001, 0.9, 5e-4, 0),
     ("googlenet", "cifar", (GoogLeNet, COLOUR, 1, "5b", {"3a": 3, "4a": 3, "5a": 2}, 3), 1, SGD, 1e-6, 0.9, 5e-4, 0),
     ("resnet", "fashion", (ResNet, GREY, (3, 3, 3), 16, "A", True), 16, SGD, 0.001, 0.9, 5e-4, 0),
@@ -403,6 +404,12 @@ GOLDEN = [
     ("resnet", "20-b", (ResNet, COLOUR, (3, 3, 3), 16, "B"), 8, SGD, 5e-4, 0.9, 5e-4, 0),
     ("resnet", "plain-20", (ResNet, COLOUR, (3, 3, 3), 16, ""), 8, SGD, 1e-4, 0.9, 5e-4, 0),
     ("resnet", "32", (ResNet, COLOUR, (5, 5, 5), 16, "A"), 8, SGD, 2e-4, 0.9, 5e-4, 0),
+    ("resnet", "32-b", (ResNet, COLOUR, (5, 5, 5), 16, "B"), 8, SGD, 2e-4, 0.9, 5e-4, 0),
+    ("resnet", "plain-32", (ResNet, COLOUR, (5, 5, 5), 16, ""), 4, SGD, 3e-7, 0.9, 5e-4, 0),
+    ("resnet", "44", (ResNet, COLOUR, (7, 7, 7), 16, "A"), 4, SGD, 1e-4, 0.9, 5e-4, 0),
+    ("resnet", "44-b", (ResNet, COLOUR, (7, 7, 7), 16, "B"), 4, SGD, 2e-5, 0.9, 5e-4, 0),
+    ("resnet", "56-b", (ResNet, COLOUR, (9, 9, 9), 16, "B"), 4, SGD, 3e-6, 0.9, 5e-4, 0),
+    ("resnet", "110", (ResNet, COLOUR, (18, 18, 18), 16, "A"), 2, SGD, 2e-6, 0.9, 5e-4, 0),
     ("resnet", "56", (ResNet, COLOUR, (9, 9, 9), 16, "A"), 4, SGD, 5e-5, 0.9, 5e-4, 0),
     ("resnet", "18-cifar", (ResNet, COLOUR, (2, 2, 2, 2), 64, "B"), 4, SGD, 2e-4, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 2, 1, 1, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
