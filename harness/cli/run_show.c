@@ -100,9 +100,14 @@ void run_show_plan(struct run_show *s, const struct run_plan *p)
             p->threads == 1 ? "" : "s", (double)p->peak_bytes / 1e6, p->dataset,
             p->synthetic ? " (synthetic: drawn, not real data)" : "");
     if (p->train_items)
-        fprintf(stderr, ": %zu training and %zu test images\n", p->train_items, p->test_items);
+        fprintf(stderr, ": %zu training and %zu test items\n", p->train_items, p->test_items);
     else
         fprintf(stderr, ": timing only, no accuracy\n");
+    for (const char *line = p->dataset_notes; *line;) {
+        const int n = (int)strcspn(line, "\n");
+        fprintf(stderr, "  %.*s\n", n, line);
+        line += n + (line[n] == '\n');
+    }
 }
 
 void run_show_progress(struct run_show *s, const struct run_progress *p)

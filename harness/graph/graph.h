@@ -73,7 +73,7 @@ struct nn_graph {
     int metrics;
     struct { int param, value; } assign[16];
     int assigns;
-    struct { const char *name; int tokens, length; } facts[8]; /* of the data: graph_set_tokens(), _length() */
+    struct { const char *name; int tokens, length, answered; } facts[8]; /* of the data: graph_set_tokens(), _length() */
     int told;
 };
 

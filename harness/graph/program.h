@@ -38,6 +38,8 @@ int graph_classes(const struct nn_graph *g);
 /* Before build(): what nn_tokens() and nn_length() answer for the input of that name. */
 void graph_set_tokens(struct nn_graph *g, const char *name, int tokens);
 void graph_set_length(struct nn_graph *g, const char *name, int steps);
+/* After build(): what nn_tokens() last answered for that input; 0 if it was not asked. */
+int graph_tokens(const struct nn_graph *g, const char *name);
 
 struct program;
 

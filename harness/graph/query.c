@@ -62,8 +62,21 @@ void graph_set_length(struct nn_graph *g, const char *name, int steps)
 
 int nn_tokens(struct nn_graph *g, const char *name, int fallback)
 {
+    const int known = place_of(g, name);
+    if (known == FACTS) {
+        (void)graph_fail(g, NULL, "tokens",
+                         "'%s' is one input more than the %d that may be asked about", name, FACTS);
+        return fallback;
+    }
+    const int i = place_for(g, name);
+    g->facts[i].answered = g->facts[i].tokens ? g->facts[i].tokens : fallback;
+    return g->facts[i].answered;
+}
+
+int graph_tokens(const struct nn_graph *g, const char *name)
+{
     const int i = place_of(g, name);
-    return i < g->told && g->facts[i].tokens ? g->facts[i].tokens : fallback;
+    return i < g->told ? g->facts[i].answered : 0;
 }
 
 int nn_length(struct nn_graph *g, const char *name, int fallback)

@@ -68,6 +68,11 @@ static void add_metadata(struct st_writer *w, const struct trainer *t)
     st_add_meta(w, "dataset", p->dataset);
     st_add_meta(w, "dataset_sha256", p->dataset_sha256);
     st_add_meta(w, "config", p->config);
+    for (int i = 0; t->sequences && i < 2 && t->sequences->vocabulary[i]; i++) {
+        char *packed = vocabulary_pack(t->sequences->vocabulary[i]);
+        st_add_meta(w, i ? "vocabulary.target" : "vocabulary", packed);
+        free(packed);
+    }
     snprintf(number, sizeof number, "%lld", (long long)p->seed);
     st_add_meta(w, "seed", number);
     add_recipe(w, &t->recipe);
@@ -81,7 +86,7 @@ bool dump_step(struct trainer *t, const char *path, struct err *err)
     add_all(w, p, TENSOR_PARAM, "init.");
     add_all(w, p, TENSOR_BUFFER, "init.");
     program_keep_output(p);
-    feed_start(&t->feed, 0);
+    trainer_start(t, 0);
     bool fine = trainer_step(t) || err_set(err, "step 1: %s", program_blame(p));
     if (fine) {
         add_all(w, p, TENSOR_INPUT, "input.");

@@ -98,7 +98,7 @@ enum { NOISE_FEW = 20 }; /* steps that all but the slowest networks make then */
 static bool timed_enough(const struct loop *l, int64_t now)
 {
     const struct run_spec *s = l->spec;
-    if (!l->t.data.noise || s->max_steps > 0 || s->time_budget > 0 || s->epochs > 0)
+    if (!l->t.noise || s->max_steps > 0 || s->time_budget > 0 || s->epochs > 0)
         return false;
     bool enough = false;
     for (size_t i = 0; i < sizeof noise_enough / sizeof *noise_enough; i++)
@@ -132,9 +132,9 @@ static bool look_while_evaluating(void *arg)
 
 /* --------------------------------------------------------------------- one epoch */
 
-/* Sums over the steps of an epoch. */
+/* Sums over the steps of an epoch, each step counting for its predictions where these differ. */
 struct sums {
-    double loss, metric[RUN_METRICS];
+    double weight, loss, metric[RUN_METRICS];
     int metrics;
 };
 
@@ -150,7 +150,7 @@ static void start_profile(struct loop *l)
 /* From the first step that cannot be warm-up any more, however long it takes to settle. */
 static void start_gauges(struct loop *l)
 {
-    long long all = l->t.data.noise ? NOISE_FEW : l->t.steps_all;
+    long long all = l->t.noise ? NOISE_FEW : l->t.steps_all;
     if (l->spec->max_steps > 0 && l->spec->max_steps < all)
         all = l->spec->max_steps;
     if (l->watched >= 0 || l->t.steps < (long long)steady_most((size_t)all))
@@ -165,25 +165,27 @@ static void step(struct loop *l, struct sums *sums)
     start_gauges(l);
     const bool first = l->t.steps == 0;
     if (first)
-        program_count(l->t.program);
+        trainer_count(&l->t);
     const int64_t before = clock_ns();
     const bool finite = trainer_step(&l->t);
     const int64_t after = clock_ns();
-    const struct program *p = l->t.program;
+    const struct program *p = l->t.ran;
     l->ns[l->t.steps - 1] = (double)(after - before);
     l->steps_ns += (double)(after - before);
     if (!finite) {
-        stop(l, RUN_FAILED, "step %lld: %s", l->t.steps, program_blame(l->t.program));
+        stop(l, RUN_FAILED, "step %lld: %s", l->t.steps, program_blame(l->t.ran));
         return;
     }
     struct err wrong;
-    if (first && !program_audit(l->t.program, &wrong)) {
+    if (!trainer_audit(&l->t, &wrong)) {
         stop(l, RUN_FAILED, "%s", wrong.text);
         return;
     }
-    sums->loss += (double)program_loss(p);
+    const double weight = trainer_weight(&l->t);
+    sums->weight += weight;
+    sums->loss += weight * (double)program_loss(p);
     for (int i = 0; i < sums->metrics; i++)
-        sums->metric[i] += (double)program_metric(p, i);
+        sums->metric[i] += weight * (double)program_metric(p, i);
     l->smooth_loss = smoothed(l->smooth_loss, (double)program_loss(p));
     if (sums->metrics)
         l->smooth_metric = smoothed(l->smooth_metric, (double)program_metric(p, 0));
@@ -199,14 +201,14 @@ static void train_epoch(struct loop *l, struct sums *sums)
         l->room = most * 2;
         l->ns = xrealloc(l->ns, l->room * sizeof *l->ns);
     }
-    while (!l->t.data.noise && sums->metrics < RUN_METRICS &&
+    while (!l->t.noise && sums->metrics < RUN_METRICS &&
            program_tensor(l->t.program, TENSOR_METRIC, sums->metrics))
         sums->metrics++;
-    feed_start(&l->t.feed, l->epoch);
+    trainer_start(&l->t, l->epoch);
     l->watched = -1;
     do
         step(l, sums);
-    while (!l->stop && feed_next(&l->t.feed, l->t.plan.batch));
+    while (!l->stop && trainer_next(&l->t));
     if (l->watched >= 0)
         gauges_close(&l->gauges, l->t.program, l->t.steps - l->watched);
 }
@@ -214,7 +216,8 @@ static void train_epoch(struct loop *l, struct sums *sums)
 /* Names of costs; everything else is better when larger. */
 static bool is_cost(const char *name)
 {
-    return strstr(name, "loss") || strstr(name, "error") || strstr(name, "perplexity");
+    return strstr(name, "loss") || strstr(name, "error") || strstr(name, "perplexity") ||
+           strstr(name, "mse");
 }
 
 static void keep_scores(struct run_end *end, const struct score *score)
@@ -268,16 +271,16 @@ static void run_epoch(struct loop *l)
         .rate = (double)l->t.optimizer.sgd.rate,
         .test_loss = NAN,
     };
-    if (l->end.status != RUN_OK || (!l->t.data.noise && !evaluate(l, &e)))
+    if (l->end.status != RUN_OK || (!l->t.noise && !evaluate(l, &e)))
         return;
     const size_t n = (size_t)(l->t.steps - first), warm = steady_warmup(l->ns, (size_t)l->t.steps);
     e.step = l->t.steps;
     e.items = l->t.steps * l->t.plan.batch;
     e.time_s = seconds(clock_ns() - l->began);
-    e.train_loss = l->end.train_loss = sums.loss / (double)n;
+    e.train_loss = l->end.train_loss = sums.loss / sums.weight;
     for (int i = 0; i < sums.metrics; i++) {
         e.train[i] = e.test[i];
-        e.train[i].value = sums.metric[i] / (double)n;
+        e.train[i].value = sums.metric[i] / sums.weight;
     }
     e.step_ns = l->ns + first;
     e.steps = n;
@@ -320,7 +323,7 @@ static void train(struct loop *l, void (*say)(const char *what))
     if (say)
         say("training");
     l->began = l->told = clock_ns();
-    if (l->t.recipe.epochs == 0 && !l->t.data.noise) { /* what the initial parameters are worth */
+    if (l->t.recipe.epochs == 0 && !l->t.noise) { /* what the initial parameters are worth */
         struct run_epoch e = {.rate = NAN, .train_loss = NAN};
         if (evaluate(l, &e) && l->sink->epoch)
             l->sink->epoch(l->sink->arg, &e);

@@ -18,8 +18,9 @@
 #include "train/plugin_task.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
+#include "train/trainer_sequences.h"
 
-enum { BATCH = 8, STEPS = 2, SEED = 7, DIGITS = 64 };
+enum { BATCH = 8, STEPS = 2, SEED = 7, ITEMS = 64 };
 static const double too_large = 2e9; /* multiply-adds of a batch: minutes in every check */
 
 struct check {
@@ -59,23 +60,6 @@ static void skip(struct check *c, const char *what, const char *why)
 
 /* ----------------------------------------------------------------- programs */
 
-/* What a program is fed: noise and labels from a fixed stream, or NaN. */
-struct diet {
-    int labels; /* below this */
-    bool poison;
-};
-
-static void fill(const struct diet *diet, const struct tensor *t)
-{
-    struct rng r = rng_make(SEED, rng_stream(t->name));
-    for (size_t i = 0; i < t->elements; i++) {
-        if (t->type == NN_I32)
-            ((int32_t *)t->data)[i] = (int32_t)rng_below(&r, (uint32_t)diet->labels);
-        else
-            ((float *)t->data)[i] = diet->poison ? NAN : (float)rng_normal(&r);
-    }
-}
-
 static struct nn_graph *build(const struct check *c)
 {
     struct nn_graph *g = graph_new(BATCH);
@@ -83,25 +67,13 @@ static struct nn_graph *build(const struct check *c)
     return g;
 }
 
-/* Scores that the network gives: labels must stay below. */
-static int classes(const struct program *p)
-{
-    const struct tensor *out = program_tensor(p, TENSOR_OUTPUT, 0);
-    int last = 1;
-    for (int i = 0; out && i <= NN_MAX_RANK && out->shape.dim[i]; i++)
-        last = out->shape.dim[i];
-    return last;
-}
-
 /* A fresh program, fed. NULL and *err as program_new(). */
 static struct program *program_of(struct nn_graph *g, int threads, bool poison, struct err *err)
 {
     const struct program_options o = {.threads = threads, .train = true, .seed = SEED};
     struct program *p = program_new(g, &o, err);
-    const struct tensor *t;
-    const struct diet diet = {p ? classes(p) : 1, poison};
-    for (int i = 0; p && (t = program_tensor(p, TENSOR_INPUT, i)); i++)
-        fill(&diet, t);
+    if (p)
+        trainer_draw_inputs(p, g, SEED, poison);
     return p;
 }
 
@@ -256,39 +228,58 @@ static void check_gradient(struct check *c)
     program_free(p);
 }
 
+static bool has_floats(const struct program *p)
+{
+    const struct tensor *t;
+    bool found = false;
+    for (int i = 0; (t = program_tensor(p, TENSOR_INPUT, i)); i++)
+        found = found || t->type == NN_F32;
+    return found;
+}
+
 static void check_poison(struct check *c)
 {
     struct program *p = program_of(c->graph, 1, true, NULL);
+    if (!has_floats(p)) {
+        skip(c, "NaN in the input is trapped", "all inputs are integers");
+        program_free(p);
+        return;
+    }
     const bool trapped = !program_run(p);
     ok(c, trapped && *program_blame(p), trapped ? "but nobody is blamed" : "the loss was finite",
        "NaN in the input is trapped");
     program_free(p);
 }
 
-/* The whole way, with the plugin's own recipe, where its input fits drawn digits. */
-static void check_digits(struct check *c)
+/* The whole way, with the plugin's own recipe, on some items of the variant's task where these are
+ * generated; on drawn digits where the input fits them. */
+static void check_training(struct check *c)
 {
     struct trainer t;
+    const bool images = !c->variant->task;
+    char *what = xprintf("trains on %s", images ? "drawn digits" : c->variant->task);
     struct err err = {0};
     const struct run_spec spec = {.plugin_path = c->path,
                                   .plugin = c->plugin.facts.name,
                                   .variant = c->variant->name,
-                                  .data = "digits",
+                                  .data = images ? "digits" : NULL,
                                   .epochs = -1,
                                   .batch = BATCH,
                                   .threads = 1,
                                   .seed = SEED};
-    if (!trainer_open(&t, &spec, DIGITS, NULL, &err)) {
-        skip(c, "trains on drawn digits", err.text);
+    if (!trainer_open(&t, &spec, ITEMS, NULL, &err)) {
+        skip(c, what, err.text);
+        free(what);
         return;
     }
-    feed_start(&t.feed, 0);
+    trainer_start(&t, 0);
     bool finite = true;
     do
         finite = trainer_step(&t);
-    while (finite && feed_next(&t.feed, BATCH));
-    ok(c, finite, program_blame(t.program), "trains on drawn digits");
+    while (finite && trainer_next(&t) && t.steps < ITEMS / BATCH);
+    ok(c, finite, finite ? NULL : program_blame(t.ran), "%s", what);
     trainer_close(&t);
+    free(what);
 }
 
 /* ------------------------------------------------------------------- variants */
@@ -320,7 +311,7 @@ static void check_program(struct check *c)
     check_repeat_run(c);
     check_gradient(c);
     check_poison(c);
-    check_digits(c);
+    check_training(c);
 }
 
 static void check_variant(struct check *c)

@@ -91,8 +91,8 @@ static void tell_progress(struct profile *f, int64_t now)
 static void feed_on(struct profile *f)
 {
     struct trainer *t = f->t;
-    if (!feed_next(&t->feed, t->plan.batch))
-        feed_start(&t->feed, ++f->epoch);
+    if (!trainer_next(t))
+        trainer_start(t, ++f->epoch);
     if (t->steps >= t->steps_all)
         stop(f, RUN_OK, "all steps of the recipe");
 }
@@ -104,13 +104,13 @@ static double step(struct profile *f)
     struct err wrong;
     const bool first = t->steps == 0;
     if (first)
-        program_count(t->program);
+        trainer_count(t);
     const int64_t before = clock_ns();
     const bool finite = trainer_step(t);
     const int64_t after = clock_ns();
     if (!finite)
         stop(f, RUN_FAILED, program_blame(t->program));
-    else if (first && !program_audit(t->program, &wrong))
+    else if (!trainer_audit(t, &wrong))
         stop(f, RUN_FAILED, wrong.text);
     else if (loop_stop)
         stop(f, RUN_INTERRUPTED, "interrupted");
@@ -190,7 +190,7 @@ static void measure(struct profile *f)
     const int kinds = f->spec->trace ? KINDS : PROGRAM_TRACED;
     if (f->spec->trace)
         program_trace_room(f->t->program, PROFILE_TRACE);
-    feed_start(&f->t->feed, 0);
+    trainer_start(f->t, 0);
     int steps = warm_up(f);
     if (f->spec->profile_steps > 0 && steps > f->spec->profile_steps)
         steps = (int)f->spec->profile_steps;

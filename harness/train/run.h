@@ -62,6 +62,7 @@ struct run_metric {
 struct run_plan {
     char plugin[RUN_NAME], variant[RUN_NAME], isa[16], precision[8]; /* "f32" */
     char dataset[RUN_NAME], dataset_path[RUN_TEXT], dataset_sha256[65];
+    char dataset_notes[RUN_TEXT]; /* what was left out of files: lines; "" */
     bool synthetic;
     size_t train_items, test_items;
     int batch, threads, epochs;

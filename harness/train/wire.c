@@ -49,7 +49,7 @@ const struct wire_field wire_plan[] = {
     F(WIRE_INT64,  run_plan, parameter_bytes),  F(WIRE_INT64,  run_plan, steps_per_epoch),
     F(WIRE_TEXT,   run_plan, config),           F(WIRE_DOUBLE, run_plan, published_metric),
     F(WIRE_TEXT,   run_plan, published_name),   F(WIRE_TEXT,   run_plan, published_dataset),
-    F(WIRE_TEXT,   run_plan, published_source), {0},
+    F(WIRE_TEXT,   run_plan, published_source), F(WIRE_TEXT,   run_plan, dataset_notes), {0},
 };
 const struct wire_field wire_progress[] = {
     F(WIRE_INT,    run_progress, epoch),         F(WIRE_INT64,  run_progress, step),
