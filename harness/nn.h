@@ -57,6 +57,8 @@ enum nn_init_kind {
     NN_INIT_FAN_IN_UNIFORM, /* on [-a/fan_in, a/fan_in]: LeCun 1998 with a = 2.4 */
     NN_INIT_HE_NORMAL,      /* sigma a sqrt(2/fan_in): He et al. 2015 */
     NN_INIT_GLOROT_UNIFORM, /* half-width a sqrt(6/(fan_in + fan_out)): Glorot & Bengio 2010 */
+    NN_INIT_ORTHOGONAL,     /* of a matrix [out,in] each block of `in` rows a times an orthogonal one: Saxe 2014 */
+    NN_INIT_IDENTITY,       /* the same blocks a times the identity: Le, Jaitly, Hinton 2015 */
 };
 struct nn_init {
     int32_t kind; /* enum nn_init_kind */
@@ -136,6 +138,36 @@ struct nn_linear_opts {
 };
 #define nn_linear(x, ...) nn_linear_((x), (struct nn_linear_opts){.out = __VA_ARGS__}, NN_HERE)
 
+/* Recurrent layers over sequences: x [N,T,C] -> h [N,T,H], H = hidden, from step 0 on, or, `reverse`, from
+ * the last valid step to the first. With a = W x + b, the input's part, and U the hidden state's:
+ *
+ *     nn_rnn   h' = tanh(a + U h)                                          Elman 1990; .relu: max(0, .)
+ *     nn_lstm  i,f,o = sigma(a + U h), g = tanh(a + U h)                   Gers et al. 2000
+ *              c' = f c + i g, h' = o tanh(c')
+ *              .no_forget: c' = c + i g, three gates i g o                 Hochreiter & Schmidhuber 1997
+ *              .peepholes: + p c in i and f, + p c' in o                   Gers & Schmidhuber 2000
+ *     nn_gru   r,z = sigma(a + U h), n = tanh(a + r (U h + b')), h' = (1 - z) n + z h    PyTorch, cuDNN
+ *              .reset_before: n = tanh(a + U (r h))                        Cho et al. 2014
+ *
+ * Parameters, named and ordered as PyTorch's are (gates i f g o; r z n): <row>.weight_ih [G H,C],
+ * <row>.weight_hh [G H,H], <row>.bias_ih and, without `one_bias`, <row>.bias_hh [G H] (added to it; b' of the
+ * GRU's n; none with reset_before), <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
+ * has zeros behind its end, and no gradient there. Both directions: two layers and nn_concat(a, b, 2). */
+struct nn_recurrent_opts {
+    int32_t hidden;
+    nn_value length;       /* i32 [N]; {0}: every sample has T steps */
+    nn_value h0, c0;       /* [N,H]; {0}: zeros */
+    bool reverse, one_bias;
+    bool relu;             /* nn_rnn */
+    bool no_forget, peepholes; /* nn_lstm; peepholes start at 0 */
+    bool reset_before;     /* nn_gru */
+    struct nn_init input, recurrent, bias; /* of weight_ih, weight_hh; bias {0}: zeros */
+    float forget_bias;     /* nn_lstm: where the forget gate's bias_ih starts */
+};
+#define nn_rnn(x, ...)  nn_rnn_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
+#define nn_lstm(x, ...) nn_lstm_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
+#define nn_gru(x, ...)  nn_gru_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
+
 /* Ioffe & Szegedy 2015: per channel (axis 1 of [N,C,H,W] or [N,C]) over batch and pixels,
  *
  *     y = gain (x - mean) / sqrt(var + epsilon) + bias
@@ -195,6 +227,9 @@ struct nn_batch_norm_opts {
 #define nn_slice(x, axis, from, to) nn_slice_((x), (axis), (from), (to), NN_HERE)
 #define nn_gather(t, i)   nn_gather_((t), (i), NN_HERE)    /* rows of t: [V,C] [N,T] -> [N,T,C] */
 #define nn_pick(x, i)     nn_pick_((x), (i), NN_HERE)      /* x[n, i[n]]: [N,K] [N] -> [N]; 0 where i < 0 */
+#define nn_last(x, length) nn_last_((x), (length), NN_HERE) /* x[n, length[n] - 1]: [N,T,H] -> [N,H]; {0}: T */
+#define nn_at(x, t)       nn_at_((x), (t), NN_HERE)        /* step t: [N,T,H] -> [N,H] */
+#define nn_final_cell(y)  nn_final_cell_((y), NN_HERE)     /* of nn_lstm(): c behind each sample's end, [N,H] */
 #define nn_sq_dist(x, c)  nn_sq_dist_((x), (c), NN_HERE)   /* |x[n] - c[k]|^2: [N,F] [K,F] -> [N,K] */
 
 /* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
@@ -257,6 +292,9 @@ nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, str
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
 nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at);
 nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at);
+nn_value nn_rnn_(nn_value x, struct nn_recurrent_opts o, const char *at);
+nn_value nn_lstm_(nn_value x, struct nn_recurrent_opts o, const char *at);
+nn_value nn_gru_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_affine_(nn_value x, const char *at);
 nn_value nn_batch_norm_(nn_value x, struct nn_batch_norm_opts o, const char *at);
 nn_value nn_add_(nn_value a, nn_value b, const char *at);
@@ -292,6 +330,9 @@ nn_value nn_pad_(nn_value x, int axis, int before, int behind, const char *at);
 nn_value nn_slice_(nn_value x, int axis, int from, int to, const char *at);
 nn_value nn_gather_(nn_value table, nn_value i, const char *at);
 nn_value nn_pick_(nn_value x, nn_value i, const char *at);
+nn_value nn_last_(nn_value x, nn_value length, const char *at);
+nn_value nn_at_(nn_value x, int t, const char *at);
+nn_value nn_final_cell_(nn_value y, const char *at);
 nn_value nn_sq_dist_(nn_value x, nn_value c, const char *at);
 nn_value nn_cross_entropy_(nn_value logits, nn_value label, const char *at);
 nn_value nn_smooth_cross_entropy_(nn_value logits, nn_value label, float s, const char *at);

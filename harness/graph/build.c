@@ -162,7 +162,7 @@ void nn_row(struct nn_graph *g, const char *fmt, ...)
 
 static bool init_is_sound(struct nn_init init)
 {
-    const bool known = init.kind >= NN_INIT_DEFAULT && init.kind <= NN_INIT_GLOROT_UNIFORM;
+    const bool known = init.kind >= NN_INIT_DEFAULT && init.kind <= NN_INIT_IDENTITY;
     const bool free = init.kind == NN_INIT_DEFAULT || init.kind == NN_INIT_CONST;
     return known && (free || init.a > 0.0f);
 }

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the readers of a forward node have sent so far; -1: nothing. */
+/* What the readers of a forward node have sent so far; -1: nothing. A node whose second result alone
+ * was read (attr.also) gets no dy. */
 struct sums {
     int *id;
 };
@@ -111,7 +112,7 @@ bool graph_derive(struct nn_graph *g)
         node_add(g, &op_constant, NN_SCALAR, NN_F32, (struct attr){.init = NN_ONES}, 0, NULL, NULL)
             .id;
     for (int id = g->loss; id >= 0 && !g->error[0]; id--)
-        if (s.id[id] >= 0 && g->node[id].wants_grad)
+        if ((s.id[id] >= 0 || g->node[id].attr.also) && g->node[id].wants_grad)
             differentiate(g, id, &s);
     for (int id = 0; id < forwards && !g->error[0]; id++)
         if (g->node[id].op == &op_param && s.id[id] >= 0)

@@ -14,7 +14,7 @@
 #include "kernels/kernels.h"
 #include "nn.h"
 
-enum { NODE_INPUTS = 6, ROW_TEXT = 32 };
+enum { NODE_INPUTS = 8, ROW_TEXT = 32 };
 
 enum layout { PLAIN, LANES };                        /* kernels.h on lanes; PLAIN rank 4 is NHWC */
 enum pass { FORWARD, BACKWARD, UPDATE, FEED };
@@ -24,6 +24,9 @@ extern const struct op *const all_ops[]; /* NULL-terminated */
 #define OP(name) extern const struct op op_##name;
 #include "graph/ops.def"
 #undef OP
+
+/* Inputs that a recurrent layer, or its gradient, may have: attr.at_in[]. OWN: peepholes, or a bias. */
+enum { AT_LENGTH, AT_H0, AT_C0, AT_OWN, AT_DY, AT_DC_END, AT_INPUTS };
 
 /* What is particular to a node; which fields mean something stands at the head of its op's
  * file. Small enough to copy. */
@@ -43,6 +46,12 @@ struct attr {
     float inner, outer;
     int bias_in, residual_in, y_in;
     int pieces;                      /* conv2d: of the moments that it leaves behind its output; 0 none */
+    /* recurrent layers: algo is the cell, enum kn_cell */
+    bool reverse, keeps;             /* keeps: what the backward pass needs lies behind the output */
+    bool wants_h0, wants_c0;         /* of the gradient: those of the initial state too */
+    uint8_t at_in[AT_INPUTS];        /* in[] indices, 0 none */
+    int also;                        /* node: gradient by a second result (final_cell), 0 none */
+    size_t behind;                   /* floats behind the output, from shape_moments_at() on */
 };
 
 struct node {

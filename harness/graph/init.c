@@ -21,6 +21,40 @@ static struct fan fan_of(const struct nn_shape *s)
     return (struct fan){elements / first, elements / second};
 }
 
+/* Rows of unit length at right angles to those before them, in blocks of `width` rows: Gram and
+ * Schmidt, twice for each row (Giraud et al. 2005), in double. */
+static void orthogonalize(size_t rows, size_t width, double scale, float *y)
+{
+    double *q = xmalloc(width * width * sizeof *q);
+    for (size_t r = 0; r < rows; r++) {
+        double *const row = q + r % width * width;
+        for (size_t k = 0; k < width; k++)
+            row[k] = (double)y[r * width + k];
+        for (size_t i = 0; i < 2 * (r % width); i++) {
+            const double *const other = q + i % (r % width) * width;
+            double dot = 0.0;
+            for (size_t k = 0; k < width; k++)
+                dot += row[k] * other[k];
+            for (size_t k = 0; k < width; k++)
+                row[k] -= dot * other[k];
+        }
+        double squares = 0.0;
+        for (size_t k = 0; k < width; k++)
+            squares += row[k] * row[k];
+        for (size_t k = 0; k < width; k++) {
+            row[k] /= sqrt(squares);
+            y[r * width + k] = (float)(scale * row[k]);
+        }
+    }
+    free(q);
+}
+
+static void identities(size_t rows, size_t width, float scale, float *y)
+{
+    for (size_t i = 0; i < rows * width; i++)
+        y[i] = i / width % width == i % width ? scale : 0.0f;
+}
+
 static void draw(const struct node *n, uint64_t seed, float *y)
 {
     const struct nn_init init = n->attr.init;
@@ -34,6 +68,11 @@ static void draw(const struct node *n, uint64_t seed, float *y)
         width *= sqrt(2.0 / fan.in);
         /* fall through */
     case NN_INIT_NORMAL: kn->normal_f32(count, 0, seed, stream, 0.0f, (float)width, y); return;
+    case NN_INIT_ORTHOGONAL:
+        kn->normal_f32(count, 0, seed, stream, 0.0f, 1.0f, y);
+        orthogonalize(count / (size_t)fan.in, (size_t)fan.in, width, y);
+        return;
+    case NN_INIT_IDENTITY: identities(count / (size_t)fan.in, (size_t)fan.in, init.a, y); return;
     case NN_INIT_FAN_IN_UNIFORM: width /= fan.in; break;
     case NN_INIT_GLOROT_UNIFORM: width *= sqrt(6.0 / (fan.in + fan.out)); break;
     default: break;

@@ -32,9 +32,11 @@ static inline size_t result_bytes(const struct node *n)
     return shape_elements(&n->shape) * sizeof(float); /* int32_t alike */
 }
 
-/* With the moments behind it. */
+/* With what lies behind it: moments, or what a recurrent layer keeps. */
 static inline size_t node_bytes(const struct node *n)
 {
+    if (n->attr.behind)
+        return (shape_moments_at(n) + n->attr.behind) * sizeof(float);
     if (!n->attr.pieces)
         return result_bytes(n);
     const size_t moments = kn_moments_floats((size_t)n->attr.pieces, shape_moments_columns(n));

@@ -64,6 +64,33 @@ static double wires(const struct kn_conv *c)
     return D(c->N) * D(c->OH) * D(c->OW) * D(c->KH) * D(c->KW) * D(connected);
 }
 
+/* Of a recurrent layer: products by U; the first step from zeros, or the last backward, is none. */
+static double hidden_products(const struct kn_recurrent *r, bool all)
+{
+    return 2 * D(r->N) * D(r->T - (all ? 0 : 1)) * D(kn_cell_gates(r->cell)) * D(r->H) * D(r->H);
+}
+
+static double units(const struct kn_recurrent *r) { return D(r->N) * D(r->T) * D(r->H); }
+
+/* Of one unit's step, what follows the product: gates and new state; their derivatives. */
+static double cell(const struct kn_recurrent *r)
+{
+    static const int plain[] = {[KN_RNN_TANH] = 2,
+                                [KN_RNN_RELU] = 1 + relu,
+                                [KN_LSTM] = 4 + 3 * sigmoid + 6,
+                                [KN_LSTM_1997] = 3 + 2 * sigmoid + 5,
+                                [KN_GRU] = 3 + 2 * sigmoid + 6,
+                                [KN_GRU_BEFORE] = 3 + 2 * sigmoid + 5};
+    return plain[r->cell] + (r->peep ? r->cell == KN_LSTM ? 6 : 4 : 0);
+}
+
+static double cell_grad(const struct kn_recurrent *r)
+{
+    static const int plain[] = {[KN_RNN_TANH] = 4, [KN_RNN_RELU] = 3, [KN_LSTM] = 24,
+                                [KN_LSTM_1997] = 19, [KN_GRU] = 18, [KN_GRU_BEFORE] = 19};
+    return plain[r->cell] + (r->peep ? r->cell == KN_LSTM ? 12 : 8 : 0);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 /* Macros like N_X_Y hold parameters and arguments; one more expansion takes them apart. */

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
+#include "kernels/recurrent.h"
 
 /* In the lanes layout a rank-4 tensor [N,C,H,W] is stored as [N/16][H][W][C][16]:
  * sixteen images side by side, one to a vector lane, for layers with too few
