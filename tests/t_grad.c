@@ -28,6 +28,7 @@ enum values {
 #define P(name, ...) nn_param(g, name, NN_SHAPE(__VA_ARGS__), NN_ONES)
 #define I(name, ...) nn_input(g, name, NN_I32, NN_SHAPE(__VA_ARGS__))
 #define IMAGE        P("x", BATCH, 3, 7, 6)
+#define SEQUENCE     P("x", BATCH, 5, 4) /* lengths are 0 to 5: fill() */
 
 static const char *const connect[] = {"X..XX", ".XX.X", "XX.X."};
 static float fixed[4 * 3 * 2 * 2];
@@ -152,6 +153,19 @@ static nn_value laned(struct nn_graph *g)
     C(gather,            SIGNED,   nn_gather(P("table", 9, 40), nn_slice(I("i", 6), 1, 1, 5))) \
     C(pick,              SIGNED,   nn_pick(P("x", BATCH, 5), I("label", 0)))                  \
     C(sq_dist,           SIGNED,   nn_sq_dist(P("x", 12, 33), P("c", 5, 33)))                 \
+    C(rnn,               SIGNED,   nn_rnn(SEQUENCE, 5))                                       \
+    C(rnn_reverse,       SIGNED,   nn_rnn(SEQUENCE, 5, .length = I("length", 0), .reverse = true)) \
+    C(rnn_states,        SIGNED,   nn_rnn(SEQUENCE, 2, .h0 = P("h0", BATCH, 2), .one_bias = true)) \
+    C(lstm,              SIGNED,   nn_lstm(SEQUENCE, 5))                                      \
+    C(lstm_states,       SIGNED,   nn_lstm(SEQUENCE, 5, .length = I("length", 0), .peepholes = true, \
+                                           .h0 = P("h0", BATCH, 5), .c0 = P("c0", BATCH, 5))) \
+    C(lstm_1997,         SIGNED,   nn_lstm(SEQUENCE, 5, .no_forget = true, .peepholes = true)) \
+    C(gru,               SIGNED,   nn_gru(SEQUENCE, 5, .h0 = P("h0", BATCH, 5)))              \
+    C(gru_reset_before,  SIGNED,   nn_gru(SEQUENCE, 5, .h0 = P("h0", BATCH, 5), .reset_before = true)) \
+    C(last,              SIGNED,   nn_last(P("x", BATCH, 5, 7), I("length", 0)))              \
+    C(last_step,         SIGNED,   nn_last(P("x", BATCH, 5, 7), (nn_value){0}))               \
+    C(at,                SIGNED,   nn_at(P("x", BATCH, 3, 7), 1))                             \
+    C(final_cell,        SIGNED,   nn_final_cell(nn_lstm(SEQUENCE, 5, .length = I("length", 0)))) \
     C(mse,               SIGNED,   nn_mse(P("x", BATCH, 3, 7), P("t", BATCH, 3, 7)))          \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
