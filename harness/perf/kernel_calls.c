@@ -634,6 +634,10 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
     ID(conv_grad_data_f32)   = &call_conv_grad_data_f32,
     ID(conv_grad_weight_f32) = &call_conv_grad_weight_f32,
 
+    ID(recurrent_work_f32)   = &call_recurrent_work_f32,
+    ID(recurrent_f32)        = &call_recurrent_f32,
+    ID(recurrent_grad_f32)   = &call_recurrent_grad_f32,
+
     ID(peak_f32)            = CALL("rounds", "%d", "u", 0, floats_sink, 0, run_peak_f32, 0, want_peak, flops_peak, 0),
     ID(triad_f32)           = THREE(triad_f32, "rr"),
 };

@@ -81,6 +81,18 @@ const struct kernel_case kernel_cases[] = {
     CONV("nhwc", CASE_LARGE, 64, 56, 56, 64, 64, 3, 1, 1)
     CASE(conv_work_f32, "lanes", "lenet5 C3", 128, 14, 14, 6, 16, 5, 1, 0)
 
+    /* time loops of recurrent layers: N T H gates; forms "rnn", "lstm", "gru" */
+    CASE(recurrent_f32,      "rnn",  "rnn, row by row", 64, 28, 128, 1)
+    CASE(recurrent_f32,      "lstm", "lstm, characters", 64, 64, 128, 4)
+    CASE(recurrent_f32,      "lstm", "lstm, 256 units", 64, 64, 256, 4)
+    CASE(recurrent_f32,      "gru",  "gru, 256 units", 64, 64, 256, 3)
+    CASE(recurrent_f32,      "lstm", CASE_LARGE, 64, 64, 512, 4)
+    CASE(recurrent_grad_f32, "rnn",  "rnn, row by row", 64, 28, 128, 1)
+    CASE(recurrent_grad_f32, "lstm", "lstm, characters", 64, 64, 128, 4)
+    CASE(recurrent_grad_f32, "lstm", "lstm, 256 units", 64, 64, 256, 4)
+    CASE(recurrent_grad_f32, "lstm", CASE_LARGE, 64, 64, 512, 4)
+    CASE(recurrent_work_f32, "lstm", "lstm, 256 units", 64, 64, 256, 4)
+
     /* pooling: N H W C*lanes, kernel, stride, pad */
     POOL("lenet5 S2", 8, 28, 28, 96, 2, 2, 0)
     POOL("lenet5 S4", 8, 10, 10, 256, 2, 2, 0)
