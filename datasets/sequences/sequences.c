@@ -11,11 +11,13 @@
 #include "base/sha256.h"
 
 static const struct sequence_source *const sources[] = {
-    &source_adding, &source_copy, &source_addition, &source_reverse, &source_dates,
+    &source_adding, &source_copy,  &source_addition, &source_reverse, &source_dates,
+    &source_text,   &source_words, &source_lines,    &source_names,   &source_pairs,
 };
 enum { SOURCES = sizeof sources / sizeof *sources };
 
-const char *const sequence_kinds[] = {"adding", "copy", "addition", "reverse", "dates", NULL};
+const char *const sequence_kinds[] = {"adding", "copy",  "addition", "reverse", "dates", "text",
+                                      "words",  "lines", "names",    "pairs",   NULL};
 
 static const struct sequence_source *find_source(const char *kind)
 {
@@ -82,6 +84,24 @@ void sequences_add_input(struct sequences *s, struct sequence_input in)
 {
     assert(s->inputs < SEQUENCE_INPUTS);
     s->input[s->inputs++] = in;
+}
+
+void sequences_declare_next(struct sequences *s)
+{
+    const struct vocabulary *v = s->vocabulary[0];
+    const struct sequence_input tokens = {.name = "tokens",
+                                          .length = "length",
+                                          .cut = 1,
+                                          .tokens = vocabulary_count(v),
+                                          .vocabulary = v};
+    struct sequence_input next = tokens;
+    next.name = "next";
+    next.length = NULL;
+    next.skip = 1;
+    next.cut = 0;
+    next.pad = -1;
+    sequences_add_input(s, tokens);
+    sequences_add_input(s, next);
 }
 
 unsigned sequences_twentieth(const void *bytes, size_t n)

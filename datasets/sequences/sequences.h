@@ -104,6 +104,8 @@ const char *sequences_packages(const char *set);
 size_t series_add(struct series *s, const void *steps, size_t n);
 void sequences_assign(struct sequences *s, size_t row, int split); /* row joins that split */
 void sequences_add_input(struct sequences *s, struct sequence_input in);
+/* Series 0 as the inputs tokens, all but the last step, and next, all but the first. */
+void sequences_declare_next(struct sequences *s);
 /* A number in [0, 20) by the content of some bytes: which split an item belongs to. */
 unsigned sequences_twentieth(const void *bytes, size_t n);
 /* What a reader has left to do: sums up into sha256, and refuses a set without training or test

@@ -1,0 +1,337 @@
+/* pairs.c — sentences and their translations, by words: task "pairs", "pairs:en-de".
+ *
+ *     --data DIR    two files of one name, a sentence a line, line N of one translating line N of
+ * the other: train.en and train.de, with val.* and test*.* (Multi30k), .txt, .gz and .xz allowed.
+ * Which languages, the parameter tells: en-de if it does not and these are there, else the only
+ * two.
+ *     --data FILE   a line a pair: source, TAB, translation, and anything behind another TAB
+ *     --data kjv-rv, --data ding (ding.c), or nothing: the first of these two that is here
+ *
+ * Without files for testing an item is for testing or validation by the hash of its source, which a
+ * set may repeat: 1/20 each. Left out, counted and told: pairs of which one side is empty, not
+ * UTF-8, longer than 65,536 bytes, or of more than 100 words; lines of a file of pairs without TAB.
+ * Two files of different length are refused. Vocabularies are of the training part: the 50,000 most
+ * frequent words of those that occur twice or more; others are <unk>. */
+#define _GNU_SOURCE
+#include "datasets/pairs/pairs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sha256.h"
+#include "datasets/sequences/translation.h"
+#include "datasets/text/places.h"
+#include "datasets/text/sword.h"
+#include "datasets/text/textfile.h"
+
+enum { WORDS_MOST = 50000, WORD_LEAST = 2 };
+
+/* ------------------------------------------------------------------ gathering */
+
+bool pairs_add(struct pairs *p, int split, const char *source, size_t source_bytes,
+               const char *target, size_t target_bytes)
+{
+    const char *side[2] = {source, target};
+    const size_t bytes[2] = {source_bytes, target_bytes};
+    for (int i = 0; i < 2; i++) {
+        const char *at = side[i];
+        size_t left = bytes[i], words = 0;
+        struct token token;
+        while (words <= PAIR_WORDS && vocabulary_next(TOKEN_WORDS, &at, &left, &token))
+            words++;
+        if (words == 0 || words > PAIR_WORDS)
+            return false;
+    }
+    if (p->count == p->room) {
+        p->room = p->room ? 2 * p->room : 1024;
+        p->pair = xrealloc(p->pair, p->room * sizeof *p->pair);
+    }
+    if (split == PAIR_BY_HASH) {
+        const unsigned twentieth = sequences_twentieth(source, source_bytes);
+        split = twentieth == 0 ? SPLIT_TEST : twentieth == 1 ? SPLIT_VALID : SPLIT_TRAIN;
+    }
+    struct pair *to = &p->pair[p->count++];
+    *to = (struct pair){.split = split};
+    for (int i = 0; i < 2; i++) {
+        to->at[i] = p->text.length;
+        to->bytes[i] = bytes[i];
+        text_add_bytes(&p->text, side[i], bytes[i]);
+    }
+    return true;
+}
+
+/* Words of one side of the training part, counted; then the most frequent. */
+static struct vocabulary *choose_vocabulary(const struct pairs *p, int side)
+{
+    struct vocabulary *all = vocabulary_new(TOKEN_WORDS, true);
+    size_t room = 1024;
+    uint64_t *count = xcalloc(room, sizeof *count);
+    struct token token;
+    for (size_t i = 0; i < p->count; i++) {
+        const char *at = p->text.bytes + p->pair[i].at[side];
+        size_t left = p->pair[i].bytes[side];
+        while (p->pair[i].split == SPLIT_TRAIN &&
+               vocabulary_next(TOKEN_WORDS, &at, &left, &token)) {
+            const size_t id = (size_t)vocabulary_add(all, token.bytes, token.n);
+            if (id >= room) {
+                count = xrealloc(count, 2 * room * sizeof *count);
+                memset(count + room, 0, room * sizeof *count);
+                room *= 2;
+            }
+            count[id]++;
+        }
+    }
+    struct vocabulary *v = vocabulary_frequent(all, count, WORD_LEAST, WORDS_MOST);
+    vocabulary_free(all);
+    free(count);
+    return v;
+}
+
+static void make(const struct pairs *p, struct sequences *s)
+{
+    for (int side = 0; side < 2; side++)
+        s->vocabulary[side] = choose_vocabulary(p, side);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct pair *pair = &p->pair[i];
+        const char *text = p->text.bytes;
+        sequences_assign(s,
+                         translation_add(s, text + pair->at[0], pair->bytes[0], text + pair->at[1],
+                                         pair->bytes[1]),
+                         pair->split);
+    }
+    translation_declare(s);
+}
+
+/* -------------------------------------------------------------- two files */
+
+/* The worse of two lines counts as the pair's. */
+static struct text_line worse(const struct text_line *a, const struct text_line *b)
+{
+    return a->kind != LINE_GOOD ? *a : *b;
+}
+
+static bool read_parallel(char *const path[2], int split, struct pairs *p, struct text *notes,
+                          struct err *err)
+{
+    struct text_file f[2] = {{0}};
+    struct text_report r = {0};
+    struct text_line line[2] = {{0}};
+    size_t at[2] = {0}, n[2];
+    bool fine = text_file_read(path[0], &f[0], err) && text_file_read(path[1], &f[1], err);
+    for (int i = 0; i < 2; i++)
+        n[i] = fine ? text_file_lines(&f[i]) : 0;
+    if (fine && n[0] != n[1])
+        fine = err_set(
+            err,
+            "%s has %zu lines, %s %zu: expected as many, line N of one being the translation "
+            "of line N of the other",
+            path[0], n[0], path[1], n[1]);
+    while (fine && text_file_next(&f[0], &at[0], &line[0]) &&
+           text_file_next(&f[1], &at[1], &line[1])) {
+        const struct text_line both = worse(&line[0], &line[1]);
+        text_report_line(&r, &both);
+        if (both.kind == LINE_GOOD &&
+            !pairs_add(p, split, line[0].text, line[0].n, line[1].text, line[1].n))
+            text_report_other(&r, &both);
+    }
+    fine = fine && text_report_end(&r, path[0], true, "of more than 100 words", notes, err);
+    for (int i = 0; i < 2; i++)
+        text_file_release(&f[i]);
+    return fine;
+}
+
+/* What `name`, of a file "train.XX", has as XX; "" if it is none. */
+static void language_of(const char *name, char language[16])
+{
+    char *bare = bare_name(name, ".txt");
+    const char *dot = strrchr(bare, '.');
+    language[0] = '\0';
+    if (strncmp(bare, "train", 5) == 0 && dot && strlen(dot + 1) < 16)
+        strcpy(language, dot + 1);
+    free(bare);
+}
+
+/* The languages of a folder: those asked for, en-de, or the only two. */
+static bool choose_languages(const struct sequence_task *t, const char *folder,
+                             char language[2][16], struct err *err)
+{
+    struct text found = {0};
+    size_t count, languages = 0;
+    bool english = false, german = false;
+    char **names = folder_names(folder, &count);
+    for (size_t i = 0; i < count; i++) {
+        char one[16];
+        language_of(names[i], one);
+        if (!one[0] ||
+            (languages > 0 && languages <= 2 && strcmp(language[languages - 1], one) == 0))
+            continue;
+        text_add(&found, "%s%s", languages ? ", " : "", one);
+        english = english || strcmp(one, "en") == 0;
+        german = german || strcmp(one, "de") == 0;
+        if (languages < 2)
+            strcpy(language[languages], one);
+        languages++;
+    }
+    folder_names_free(names);
+    bool fine = languages == 2;
+    if (sscanf(t->parameter, "%15[^-]-%15s", language[0], language[1]) == 2)
+        fine = true;
+    else if (english && german) {
+        strcpy(language[0], "en");
+        strcpy(language[1], "de");
+        fine = true;
+    } else if (!fine)
+        err_status(err, EXIT_USAGE,
+                   "'%s': expected files train.A and train.B, A-B being told by the task as in "
+                   "pairs:en-de; found train.* of %s",
+                   folder, found.length ? text_str(&found) : "no language");
+    text_release(&found);
+    return fine;
+}
+
+static bool read_folder(const struct sequence_task *t, const char *folder, struct pairs *p,
+                        struct sequences *s, struct err *err)
+{
+    static const char *const stem[SPLITS] = {"train", "val", "test"};
+    char language[2][16] = {"", ""}, ending[20];
+    bool fine = choose_languages(t, folder, language, err);
+    bool test = false;
+    for (int split = SPLITS; fine && split-- > 0;) {
+        char *path[2];
+        for (int side = 0; side < 2; side++) {
+            snprintf(ending, sizeof ending, ".%.15s", language[side]);
+            path[side] = folder_file(folder, stem[split], ending);
+            if (!path[side] && split == SPLIT_VALID)
+                path[side] = folder_file(folder, "valid", ending);
+        }
+        if (path[0] && path[1])
+            fine = read_parallel(path, split == SPLIT_TRAIN && !test ? PAIR_BY_HASH : split, p,
+                                 &s->notes, err);
+        else if (split == SPLIT_TRAIN || path[0] || path[1])
+            fine = err_set(err, "'%s' holds %s.%s but no %s.%s", folder, stem[split],
+                           language[path[0] ? 0 : 1], stem[split], language[path[0] ? 1 : 0]);
+        test = test || (split == SPLIT_TEST && path[0]);
+        free(path[0]);
+        free(path[1]);
+    }
+    char *name = xprintf("pairs-%s-%s", language[0], language[1]);
+    s->name = fine ? xstrdup(name) : NULL;
+    free(name);
+    return fine;
+}
+
+/* ------------------------------------------------------------- one file, tabs */
+
+static bool read_tabs(const char *path, struct pairs *p, struct sequences *s, struct err *err)
+{
+    struct text_file f;
+    struct text_report r = {0};
+    struct text_line line = {0};
+    if (!text_file_read(path, &f, err))
+        return false;
+    for (size_t at = 0; text_file_next(&f, &at, &line);) {
+        text_report_line(&r, &line);
+        if (line.kind != LINE_GOOD)
+            continue;
+        const char *tab = memchr(line.text, '\t', line.n), *end = line.text + line.n;
+        const char *next = tab ? memchr(tab + 1, '\t', (size_t)(end - tab - 1)) : NULL;
+        if (!tab || !pairs_add(p, PAIR_BY_HASH, line.text, (size_t)(tab - line.text), tab + 1,
+                               (size_t)((next ? next : end) - tab - 1)))
+            text_report_other(&r, &line);
+    }
+    s->name = xstrdup("pairs");
+    const bool fine = text_report_end(
+        &r, path, true, "without TAB, empty side or of more than 100 words", &s->notes, err);
+    text_file_release(&f);
+    return fine;
+}
+
+/* --------------------------------------------------------------- verse by verse */
+
+static bool read_verses(const struct text_set *set, char *const folder[2], struct pairs *p,
+                        struct sequences *s, struct err *err)
+{
+    struct sword book[2] = {{0}};
+    bool fine = sword_read(folder[0], &book[0], err) && sword_read(folder[1], &book[1], err);
+    if (fine && (book[0].places != book[1].places || book[0].first_new != book[1].first_new))
+        fine = err_set(err, "'%s' counts %zu verses and '%s' %zu: expected as many", folder[0],
+                       book[0].places, folder[1], book[1].places);
+    size_t left_out = 0;
+    for (size_t i = 0; fine && i < book[0].places; i++) {
+        const char *a = book[0].verse[i], *b = book[1].verse[i];
+        if (a && b)
+            left_out += !pairs_add(p, PAIR_BY_HASH, a, strlen(a), b, strlen(b));
+    }
+    if (left_out)
+        text_add(&s->notes, "%s: left out: %zu verses of more than 100 words\n", set->name,
+                 left_out);
+    sword_release(&book[0]);
+    sword_release(&book[1]);
+    return fine;
+}
+
+static bool read_set(const struct text_set *set, struct pairs *p, struct sequences *s,
+                     struct err *err)
+{
+    char *folder[2] = {text_set_where(set, 0), text_set_where(set, 1)};
+    const bool verses = set->part[1].name != NULL;
+    bool fine = folder[0] && (folder[1] || !verses);
+    if (!fine)
+        (void)text_set_missing(set, "a folder or a file of pairs", err);
+    else
+        fine =
+            verses ? read_verses(set, folder, p, s, err) : ding_read(folder[0], p, &s->notes, err);
+    s->path = folder[0] ? xstrdup(folder[0]) : NULL;
+    s->name = xstrdup(set->name);
+    free(folder[0]);
+    free(folder[1]);
+    return fine;
+}
+
+/* The first set of pairs that is here; the first of all if none is. */
+static const struct text_set *choose_set(void)
+{
+    static const char *const name[] = {"kjv-rv", "ding"};
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        const struct text_set *set = text_set_find(name[i]);
+        char *a = text_set_where(set, 0), *b = text_set_where(set, 1);
+        const bool here = a && (b || !set->part[1].name);
+        free(a);
+        free(b);
+        if (here)
+            return set;
+    }
+    return text_set_find(name[0]);
+}
+
+static bool open_pairs(const struct sequence_task *t, const struct sequence_wish *w,
+                       struct sequences *s, struct err *err)
+{
+    struct pairs p = {0};
+    bool fine;
+    if (t->parameter[0] && !strchr(t->parameter, '-'))
+        return err_status(err, EXIT_USAGE,
+                          "task '%s': expected pairs or pairs:A-B, as in pairs:en-de", t->task);
+    const struct text_set *set = w->data ? text_set_find(w->data) : choose_set();
+    if (set && strcmp(set->name, "kjv") == 0)
+        fine =
+            err_status(err, EXIT_USAGE, "'kjv' is text: expected kjv-rv, ding, a folder or a file");
+    else if (set)
+        fine = read_set(set, &p, s, err);
+    else {
+        s->path = xstrdup(w->data);
+        fine = is_folder(w->data) ? read_folder(t, w->data, &p, s, err)
+                                  : read_tabs(w->data, &p, s, err);
+    }
+    if (fine)
+        make(&p, s);
+    text_release(&p.text);
+    free(p.pair);
+    return fine;
+}
+
+const struct sequence_source source_pairs = {
+    "pairs", "pairs: sentences and translations by words; Debian's, or --data DIR or FILE",
+    open_pairs, false};
