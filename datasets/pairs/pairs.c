@@ -9,7 +9,7 @@
  *
  * Without files for testing an item is for testing or validation by the hash of its source, which a
  * set may repeat: 1/20 each. Left out, counted and told: pairs of which one side is empty, not
- * UTF-8, longer than 65,536 bytes, or of more than 100 words; lines of a file of pairs without TAB.
+ * UTF-8, longer than 65,536 bytes, or of more than 60 words; lines of a file of pairs without TAB.
  * Two files of different length are refused. Vocabularies are of the training part: the 50,000 most
  * frequent words of those that occur twice or more; others are <unk>. */
 #define _GNU_SOURCE
@@ -136,7 +136,7 @@ static bool read_parallel(char *const path[2], int split, struct pairs *p, struc
             !pairs_add(p, split, line[0].text, line[0].n, line[1].text, line[1].n))
             text_report_other(&r, &both);
     }
-    fine = fine && text_report_end(&r, path[0], true, "of more than 100 words", notes, err);
+    fine = fine && text_report_end(&r, path[0], true, "of more than 60 words", notes, err);
     for (int i = 0; i < 2; i++)
         text_file_release(&f[i]);
     return fine;
@@ -243,7 +243,7 @@ static bool read_tabs(const char *path, struct pairs *p, struct sequences *s, st
     }
     s->name = xstrdup("pairs");
     const bool fine = text_report_end(
-        &r, path, true, "without TAB, empty side or of more than 100 words", &s->notes, err);
+        &r, path, true, "without TAB, empty side or of more than 60 words", &s->notes, err);
     text_file_release(&f);
     return fine;
 }
@@ -265,7 +265,7 @@ static bool read_verses(const struct text_set *set, char *const folder[2], struc
             left_out += !pairs_add(p, PAIR_BY_HASH, a, strlen(a), b, strlen(b));
     }
     if (left_out)
-        text_add(&s->notes, "%s: left out: %zu verses of more than 100 words\n", set->name,
+        text_add(&s->notes, "%s: left out: %zu verses of more than 60 words\n", set->name,
                  left_out);
     sword_release(&book[0]);
     sword_release(&book[1]);
@@ -296,11 +296,7 @@ static const struct text_set *choose_set(void)
     static const char *const name[] = {"kjv-rv", "ding"};
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         const struct text_set *set = text_set_find(name[i]);
-        char *a = text_set_where(set, 0), *b = text_set_where(set, 1);
-        const bool here = a && (b || !set->part[1].name);
-        free(a);
-        free(b);
-        if (here)
+        if (text_set_here(set))
             return set;
     }
     return text_set_find(name[0]);

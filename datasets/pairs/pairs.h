@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "datasets/sequences/sequences.h"
 
-enum { PAIR_WORDS = 100, PAIR_BY_HASH = -1 };
+enum { PAIR_WORDS = 60, PAIR_BY_HASH = -1 };
 
 struct pair {
     size_t at[2], bytes[2]; /* of source and target, in pairs.text */

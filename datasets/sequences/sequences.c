@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "datasets/text/places.h"
 
 static const struct sequence_source *const sources[] = {
     &source_adding, &source_copy,  &source_addition, &source_reverse, &source_dates,
@@ -27,9 +29,9 @@ static const struct sequence_source *find_source(const char *kind)
     return NULL;
 }
 
-const char *sequences_about(const char *kind_or_set)
+const char *sequences_about(const char *kind)
 {
-    const struct sequence_source *source = find_source(kind_or_set);
+    const struct sequence_source *source = find_source(kind);
     return source ? source->about : NULL;
 }
 
@@ -180,6 +182,25 @@ static bool is_task(const char *data)
     return parse(data, &t, NULL) && find_source(t.kind);
 }
 
+static bool is_there(const char *data)
+{
+    struct stat st;
+    return text_set_find(data) || stat(data, &st) == 0;
+}
+
+static bool refuse_data(const char *data, struct err *err)
+{
+    const char *words[32] = {NULL};
+    int n = 0;
+    for (const struct text_set *set = text_sets; set->name; set++)
+        words[n++] = set->name;
+    for (int i = 0; sequence_kinds[i]; i++)
+        words[n++] = sequence_kinds[i];
+    const char *near = text_nearest(data, words);
+    return err_status(err, EXIT_USAGE, "no file, folder, set or task '%s'%s%s%s", data,
+                      near ? ": did you mean '" : "", near ? near : "", near ? "'" : "");
+}
+
 bool sequences_open(const char *task, const struct sequence_wish *wish, struct sequences *s,
                     struct err *err)
 {
@@ -200,6 +221,8 @@ bool sequences_open(const char *task, const struct sequence_wish *wish, struct s
             err, EXIT_USAGE,
             "--data '%s': the items of '%s' are generated; expected a task, such as %s", w.data,
             t.kind, task);
+    if (w.data && !is_there(w.data))
+        return refuse_data(w.data, err);
     opened.synthetic = source->generated;
     if (!source->open(&t, &w, &opened, err) || !sequences_finish(&opened, err)) {
         sequences_close(&opened);

@@ -91,12 +91,10 @@ const struct sequence_input *sequences_input(const struct sequences *s, const ch
 size_t sequences_steps(const struct sequences *s, const struct sequence_input *in, size_t row);
 size_t sequences_longest(const struct sequences *s, const struct sequence_input *in);
 
-/* Tasks, NULL-terminated, and a line about each. Sets with a name for --data likewise: where it is
- * here (malloc'ed; NULL if it is not) and the Debian packages that would bring it. */
-extern const char *const sequence_kinds[], *const sequence_sets[];
-const char *sequences_about(const char *kind_or_set);
-char *sequences_where(const char *set);
-const char *sequences_packages(const char *set);
+/* Kinds of tasks, NULL-terminated, and a line about each: "copy:T: ten symbols, …". Sets with a name
+ * for --data are in datasets/text/places.h. */
+extern const char *const sequence_kinds[];
+const char *sequences_about(const char *kind);
 
 /* ------------------------------------------------------------- for readers */
 

@@ -71,6 +71,17 @@ char *text_set_where(const struct text_set *set, int part)
     return found;
 }
 
+bool text_set_here(const struct text_set *set)
+{
+    bool here = true;
+    for (int i = 0; i < PARTS && set->part[i].name; i++) {
+        char *where = text_set_where(set, i);
+        here = here && where;
+        free(where);
+    }
+    return here;
+}
+
 bool text_set_missing(const struct text_set *set, const char *what, struct err *err)
 {
     return err_set(err, "%s is not here: install Debian's %s, or give %s with --data", set->name,

@@ -20,6 +20,9 @@ extern const struct text_set text_sets[]; /* ends with a NULL name */
 
 const struct text_set *text_set_find(const char *name); /* NULL: no set of that name */
 
+/* All of it is here. */
+bool text_set_here(const struct text_set *set);
+
 /* Where part `part` is, malloc'ed; NULL if it is nowhere. */
 char *text_set_where(const struct text_set *set, int part);
 
