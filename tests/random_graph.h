@@ -66,7 +66,7 @@ static inline nn_value random_branch(struct rng *r, nn_value x)
 
 static inline nn_value random_branches(struct rng *r, nn_value x, int row)
 {
-    nn_value piece[4];
+    nn_value piece[4] = {{0}};
     const int pieces = (int)(2 + rng_below(r, 3));
     for (int i = 0; i < pieces; i++) {
         nn_row(x.graph, "image%d/%d", row, i);

@@ -29,7 +29,7 @@ static uint8_t smooth(int y, int x, int c, int height, int width)
 
 static uint8_t *draw(int height, int width, int channels)
 {
-    uint8_t *pixels = xmalloc((size_t)(height * width * channels)), *to = pixels;
+    uint8_t *pixels = xmalloc((size_t)height * (size_t)width * (size_t)channels), *to = pixels;
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
             for (int c = 0; c < channels; c++)
@@ -149,14 +149,14 @@ static const char *put_text(const char *name, const char *text)
 
 /* ------------------------------------------------------------------- decoding */
 
-static double mean_off(const struct raster *r, int channel_of[3])
+static double mean_off(const struct raster *r)
 {
     double sum = 0;
     const uint8_t *at = r->bytes;
     for (int y = 0; y < r->height; y++)
         for (int x = 0; x < r->width; x++)
             for (int c = 0; c < r->channels; c++)
-                sum += abs(*at++ - smooth(y, x, channel_of[c], r->height, r->width));
+                sum += abs(*at++ - smooth(y, x, c, r->height, r->width));
     return sum / (r->height * r->width * r->channels);
 }
 
@@ -172,7 +172,7 @@ static void decodes(const char *what, struct made file, int channels, int least,
         return;
     ok(r.height == height && r.width == width && r.channels == channels, "%s: %d x %d x %d", what,
        r.height, r.width, r.channels);
-    const double found = mean_off(&r, (int[]){0, 1, 2});
+    const double found = mean_off(&r);
     ok(found <= off, "%s: off by %.2f on average", what, found);
     raster_release(&r);
 }
@@ -311,8 +311,9 @@ static void test_layouts(void)
     is_str(d.name, "folder split", "name");
     ok(d.train.items == 3 && d.test.items == 2 && d.classes == 2 && !d.synthetic, "items, classes");
     is_str(d.class_names[0], "cat", "classes in the order of their names");
-    ok(d.train.picture && d.train.picture[0].label == 0 && d.train.picture[1].label == 1,
-       "pictures in the order of classes");
+    if (!ok(d.train.picture && d.train.picture[0].label == 0 && d.train.picture[1].label == 1,
+            "pictures in the order of classes"))
+        return;
     is_int(d.side, 32, "28 x 28 wants a shorter side of 32");
     ok(d.train.picture[0].height == 48 && d.train.picture[0].width == 32 &&
            d.train.picture[1].height == 32 && d.train.picture[1].width == 40,

@@ -62,11 +62,15 @@ static bool grow(struct images *images, size_t *room)
 {
     const size_t more = *room ? 2 * *room : 2 * SOME;
     uint8_t *const pixels = realloc(images->pixels, more * IMAGE);
-    images->pixels = pixels ? pixels : images->pixels;
-    uint8_t *const labels = pixels ? realloc(images->labels, more) : NULL;
-    images->labels = labels ? labels : images->labels;
-    *room = labels ? more : *room;
-    return labels != NULL;
+    if (!pixels)
+        return false;
+    images->pixels = pixels;
+    uint8_t *const labels = realloc(images->labels, more);
+    if (!labels)
+        return false;
+    images->labels = labels;
+    *room = more;
+    return true;
 }
 
 /* Planes become pixels. */

@@ -13,6 +13,8 @@
 #define CONV_MOMENTS_H
 
 #include "kernels/kernel.h"
+#include <assert.h>
+
 
 #include "kernels/each.h"
 
@@ -60,11 +62,13 @@ static inline struct moments moments_of(const struct kn_epilogue *e, size_t colu
 /* The first unit of a piece; the piece of a unit. */
 static inline size_t moments_start(const struct moments *m, size_t piece)
 {
+    assert(m->pieces > 0);
     return m->units * piece / m->pieces;
 }
 
 static inline size_t moments_piece(const struct moments *m, size_t unit)
 {
+    assert(m->units > 0);
     return ((unit + 1) * m->pieces - 1) / m->units;
 }
 

@@ -264,7 +264,7 @@ static void add_moments(const struct winograd *g, struct part p, int tile, int j
     const struct moments *m = &g->moments;
     const size_t piece = moments_piece(m, (size_t)tile);
     const bool first = moments_start(m, piece) == (size_t)tile;
-    float *const to = moments_at(m, piece, (size_t)j, first, (size_t)(p.rows * p.cols)),
+    float *const to = moments_at(m, piece, (size_t)j, first, (size_t)p.rows * (size_t)p.cols),
                  *const sums = to + m->columns, *const all_squares = sums + m->columns;
     const vf shift = first ? y[0] : vf_get(to, n), zero = vf_set(0.0f);
     vf sum = first ? zero : vf_get(sums, n), squares = first ? zero : vf_get(all_squares, n);
@@ -424,7 +424,8 @@ static size_t work_bytes(const struct kn_conv *c, int m, int pass, int threads)
 
 static size_t pieces(const struct kn_conv *c, int m)
 {
-    return moments_pieces((size_t)winograd_tiles(m, c->N, c->OH, c->OW).count, (size_t)(m * m));
+    return moments_pieces((size_t)winograd_tiles(m, c->N, c->OH, c->OW).count,
+                          (size_t)m * (size_t)m);
 }
 
 static void run(const struct kn_conv *c, int m, int pass, const struct kn_epilogue *e,
@@ -446,7 +447,7 @@ static void run(const struct kn_conv *c, int m, int pass, const struct kn_epilog
     g.finish = finish_of(e);
     if (e && e->moments)
         g.moments =
-            moments_of(e, (size_t)c->O, (size_t)g.tiles.count, (size_t)(m * m), pieces(c, m));
+            moments_of(e, (size_t)c->O, (size_t)g.tiles.count, (size_t)m * (size_t)m, pieces(c, m));
     g.crew = crew;
     g.w = w;
     g.target = target;

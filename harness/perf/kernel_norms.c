@@ -138,7 +138,7 @@ static double channel_sum(const struct kernel_job *j, const struct kn_norm *k, c
             const double factor = i < k->C ? 1 : far;
             s.sum += g * factor;
             s.size += fabs((dy ? (double)dy[at] : far) * factor);
-            doubt += unsure ? fabs((double)dy[at] * factor) : 0;
+            doubt += dy && unsure ? fabs((double)dy[at] * factor) : 0;
         }
     *bound = (48 + (double)k->rows / 256) * REF_EPS * s.size + doubt + exact;
     return s.sum;
