@@ -78,17 +78,15 @@ static float check_grads(const struct program *p, const struct crew *crew)
     return isfinite(kn->sum_squares_f32(to - from, p->grads.data + from)) ? 0.0f : NAN;
 }
 
-/* What it computes is the update's, though the time is the op's in which it happens. */
+/* Its FLOPs are the op's in whose time they happen, but none of its formula's. */
 void program_apply(struct program *p, int thread, const float *w, size_t n, const float *g)
 {
     if (!p->applying || !isfinite(program_loss(p)))
         return;
     const double flops = kn_flops;
     p->poison[thread].inside += p->hooks.apply(p->hooks.arg, p, (size_t)(w - p->params.data), n, g);
-    if (p->watching == WATCH_FLOPS) {
-        p->watch[thread].flops[1 + p->count] += kn_flops - flops;
-        kn_flops = flops;
-    }
+    if (p->watching == WATCH_FLOPS)
+        p->watch[thread].applying += kn_flops - flops;
 }
 
 static void learn(struct program *p, const struct crew *crew)

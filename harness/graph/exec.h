@@ -39,6 +39,7 @@ struct watch {
     _Alignas(64) int64_t last; /* up to here this thread's time is accounted for; ns */
     int64_t *ns;               /* [slot][2], of the step that runs */
     double *flops;             /* [slot], counted by the kernels */
+    double *applied, applying; /* [slot], of flops: by updates inside an op; so far in this op */
     struct span *spans;        /* [traced step][slot][2]; NULL without a trace */
 };
 
@@ -65,7 +66,7 @@ struct program {
     struct watch *watch;     /* of each thread */
     int trace_room;          /* steps that a trace keeps: the last ones */
     long long traced, timed; /* steps so far */
-    bool counted;            /* watch[].flops hold a step */
+    bool counted, audited;   /* watch[].flops hold a step; told[] knows them */
     void (*lap)(void *arg, int slot); /* program_laps() */
     void *lap_arg;
     struct program_hooks hooks;
