@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "datasets/dataset.h"
+#include "datasets/text/places.h"
 #include "kernels/kernels.h"
 #include "perf/environment.h"
 #include "perf/fitness.h"
@@ -149,6 +150,14 @@ static json_t *data(void)
                              : "not here",
                    !where && package ? package : "");
         json_object_set_new(all, dataset_names[i], where ? json_string(where) : json_null());
+        free(where);
+    }
+    for (const struct text_set *set = text_sets; set->name; set++) {
+        char *where = text_set_here(set) ? text_set_where(set, 0) : NULL;
+        if (!global.json)
+            printf("%-12s %s: %s%s\n", "", set->name, where ? where : "not here: package ",
+                   where ? "" : set->packages);
+        json_object_set_new(all, set->name, where ? json_string(where) : json_null());
         free(where);
     }
     return all;

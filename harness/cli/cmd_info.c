@@ -60,7 +60,8 @@ static void print_variants(const json_t *variants)
             table_cell(t, "%s %.2f", word(published, "metric_name"), real(published, "metric"));
         else
             table_cell(t, "%s", "");
-        table_cell(t, "%s", word(published, "dataset"));
+        table_cell(t, "%s",
+                   has(published, "dataset") ? word(published, "dataset") : word(v, "task"));
         table_cell(t, "%s", has(v, "error") ? word(v, "error") : word(v, "about"));
     }
     print(t);

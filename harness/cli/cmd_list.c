@@ -6,6 +6,8 @@
 
 #include "cli/cli.h"
 #include "datasets/dataset.h"
+#include "datasets/sequences/sequences.h"
+#include "datasets/text/places.h"
 #include "report/table.h"
 #include "train/plugin_find.h"
 
@@ -52,7 +54,19 @@ static void as_json(const struct plugin_file **file, size_t files)
                                               where != NULL, "path", where));
         free(where);
     }
-    json_t *whole = json_pack("{s:i, s:o, s:o}", "schema", 1, "plugins", plugins, "datasets", sets);
+    for (const struct text_set *set = text_sets; set->name; set++) {
+        char *where = text_set_where(set, 0);
+        json_array_append_new(sets,
+                              json_pack("{s:s, s:s, s:b, s:s?}", "name", set->name, "about",
+                                        set->about, "present", text_set_here(set), "path", where));
+        free(where);
+    }
+    json_t *tasks = json_array();
+    for (int i = 0; sequence_kinds[i]; i++)
+        json_array_append_new(tasks, json_pack("{s:s, s:s}", "kind", sequence_kinds[i], "about",
+                                               sequences_about(sequence_kinds[i])));
+    json_t *whole = json_pack("{s:i, s:o, s:o, s:o}", "schema", 1, "plugins", plugins, "datasets",
+                              sets, "tasks", tasks);
     json_dumpf(whole, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(whole);
@@ -62,6 +76,20 @@ static void print(struct table *t)
 {
     table_text(t, stdout, table_width(stdout), cli_color(stdout));
     table_free(t);
+}
+
+/* What sequences are about: "copy:T: ten symbols, …" in two columns. */
+static void print_tasks(void)
+{
+    static const struct table_column columns[] = {{"task", false, 0}, {"what", false, 1}};
+    struct table *t = table_new(columns, 2);
+    for (int i = 0; sequence_kinds[i]; i++) {
+        const char *about = sequences_about(sequence_kinds[i]), *what = strstr(about, ": ");
+        table_cell(t, "%.*s", (int)(what - about), about);
+        table_cell(t, "%s", what + 2);
+    }
+    putchar('\n');
+    print(t);
 }
 
 static void as_tables(const struct plugin_file **file, size_t files)
@@ -90,8 +118,17 @@ static void as_tables(const struct plugin_file **file, size_t files)
         table_cell(t, "%s", dataset_about(dataset_names[i]));
         free(where);
     }
+    for (const struct text_set *set = text_sets; set->name; set++) {
+        table_cell(t, "%s", set->name);
+        if (text_set_here(set))
+            table_cell(t, "yes");
+        else
+            table_cell(t, "no: package %s", set->packages);
+        table_cell(t, "%s", set->about);
+    }
     putchar('\n');
     print(t);
+    print_tasks();
 }
 
 static int cmd_list(int argc, char **argv)

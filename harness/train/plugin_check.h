@@ -15,7 +15,7 @@ bool plugin_check(const char *path, struct err *err);
 /* All that a plugin tells, as JSON for `bench info` (the caller calls json_decref()); NULL and
  * *err where it is refused or dies:
  *   {"name","title","year","citation","about","dataset","path","abi",
- *    "variants":[{"name","about",
+ *    "variants":[{"name","about","task",
  *      "params","macs",                    counted in the graph that build() makes; or "error"
  *      "published":{"params","macs","metric","metric_name","dataset","source"},   those known
  *      "recipe":{"batch","epochs","optimizer","schedule","rate",…,"note"},        as resolved

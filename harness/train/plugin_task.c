@@ -182,6 +182,7 @@ static json_t *variant_json(const struct plugin *p, const struct nn_variant *v,
     struct err err = {0};
     set_text(j, "name", v->name);
     set_text(j, "about", v->about);
+    set_text(j, "task", v->task);
     json_object_set_new(j, "published", published_json(&v->published));
 
     struct nn_graph *g = graph_new(1);
