@@ -16,13 +16,17 @@
 
 #include <stdlib.h>
 
-enum { NONE = -1, LARGE = 1 << 20 }; /* floats: beyond the second cache with weights and moments */
+enum {
+    NONE = -1,
+    LARGE = 1 << 20, /* floats: beyond the second cache with weights and moments */
+    THIN = 256, /* rows of both matrices: beyond, making a gradient costs more than moving it */
+};
 
-static bool is_plain_product(const struct node *n)
+static bool is_thin_product(const struct nn_graph *g, const struct node *n)
 {
     const struct attr *a = &n->attr;
     return n->op == &op_matmul && n->inputs == 2 && shape_rank(&n->shape) == 2 && a->ta && !a->tb &&
-           !a->act && !a->act_grad;
+           !a->act && !a->act_grad && shape_rows(&g->node[n->in[0]].shape) <= THIN;
 }
 
 /* The last node that reads each node's memory, through views too. Malloc'ed. */
@@ -51,7 +55,7 @@ static int place_of(const struct nn_graph *g, int id, const int *last)
 {
     const struct node *n = &g->node[id];
     const int param = n->grad_of;
-    if (param < 0 || shape_elements(&n->shape) < LARGE || !is_plain_product(n) || last[id] ||
+    if (param < 0 || shape_elements(&n->shape) < LARGE || !is_thin_product(g, n) || last[id] ||
         is_assigned(g, param))
         return NONE;
     return last[param] > id ? last[param] : id;
