@@ -101,6 +101,54 @@ static void test_uncounted(void)
     graph_free(g);
 }
 
+/* A layer or two, whose loss is a function of x. */
+static struct nn_graph *layers(int width)
+{
+    struct nn_graph *g = graph_new(BATCH);
+    const nn_value x = nn_input(g, "x", NN_F32, NN_SHAPE(2));
+    nn_row(g, "a");
+    const nn_value h = nn_tanh(nn_linear(x, 40));
+    nn_row(g, "b");
+    nn_value y = nn_linear(h, 2);
+    for (int i = 0; i < width; i++)
+        y = nn_sigmoid(nn_add(y, x));
+    nn_minimize(nn_mse(y, x));
+    return g;
+}
+
+/* Programs that take turns in one arena compute what they do in their own. */
+static void test_lend(void)
+{
+    struct nn_graph *large = layers(9), *small = layers(1);
+    struct program_options o = {.threads = 2, .train = true, .seed = 3};
+    struct program *first = program_new(large, &o, NULL);
+    o.share = first;
+    struct program *apart = program_new(small, &o, NULL);
+    o.lend = first;
+    struct program *guest = program_new(small, &o, NULL);
+    is_int(program_memory(guest).activations, 0, "no arena of its own");
+    ok(program_memory(apart).activations > 0, "which it has otherwise");
+    put(first, 0.5f);
+    put(apart, 0.25f);
+    put(guest, 0.25f);
+    float loss[2];
+    for (int i = 0; i < 2; i++) {
+        ok(program_run(first), "the owner");
+        loss[i] = program_loss(first);
+        ok(program_run(apart) && program_run(guest), "the guest");
+        ok(program_loss(apart) == program_loss(guest), "the same loss");
+        size_t n;
+        const float *a = program_grads(apart, &n), *b = program_grads(guest, &n);
+        ok(memcmp(a, b, n * sizeof *a) == 0, "the same gradients");
+    }
+    ok(loss[0] == loss[1], "the owner's too");
+    program_free(guest);
+    program_free(apart);
+    program_free(first);
+    graph_free(small);
+    graph_free(large);
+}
+
 static void test_errors(void)
 {
     struct nn_graph *g = graph_new(BATCH);
@@ -116,6 +164,7 @@ int main(void)
     test_state();
     test_facts();
     test_uncounted();
+    test_lend();
     test_errors();
     return done();
 }

@@ -109,7 +109,7 @@ static void test_cut(void)
     char text[600];
     uint8_t packed[800];
     for (int i = 0; i < 599; i++)
-        text[i] = i % 17 == 16 ? '\n' : (char)('a' + i % 23);
+        text[i] = (char)(i % 17 == 16 ? '\n' : 'a' + i % 23);
     text[599] = '\0';
     const size_t n = scratch_gzip(text, 599, packed, sizeof packed);
     size_t refusals = 0;
@@ -144,7 +144,7 @@ static void test_text(void)
     struct err err;
     char text[101];
     for (int i = 0; i < 100; i++)
-        text[i] = i < 90 ? (char)('c' - i % 3) : 'c';
+        text[i] = (char)(i < 90 ? 'c' - i % 3 : 'c');
     text[95] = 'Z';
     text[100] = '\0';
     ok(open_task("text:16", put("a.txt", text), &s, &err), "a file%s", err.text);

@@ -76,6 +76,16 @@ static struct block *block_of_leaf(struct program *p, const struct node *n)
 
 static void block_map(struct block *b) { b->data = mem_map(b->count * sizeof *b->data); }
 
+/* Memory of `from`, if that is large enough; else its own. */
+static void borrow(struct block *b, const struct block *from)
+{
+    b->borrowed = from && from->count >= b->count;
+    if (b->borrowed)
+        b->data = from->data;
+    else
+        block_map(b);
+}
+
 static void block_unmap(struct block *b)
 {
     if (b->data && !b->borrowed)
@@ -165,7 +175,7 @@ static void make_results(struct program *p)
     make_ranges(p);
     block_map(&p->grads);
     p->activations.count = p->plan.bytes / sizeof(float);
-    block_map(&p->activations);
+    borrow(&p->activations, p->options.lend ? &p->options.lend->activations : NULL);
     for (int i = 0; i < g->nodes; i++) {
         const struct node *n = &g->node[i];
         const int b = p->plan.buffer[i];
@@ -262,7 +272,7 @@ static void make_steps(struct program *p)
     p->exec = arena_alloc(p->arena, (size_t)p->count * sizeof *p->exec);
     for (int s = 0; s < p->count; s++)
         make_step(p, s);
-    block_map(&p->work);
+    borrow(&p->work, p->options.lend ? &p->options.lend->work : NULL);
     for (int s = 0; s < p->count; s++)
         p->exec[s].step.work = p->work.data;
     place_barriers(p);
@@ -506,10 +516,10 @@ int program_batch(const struct program *p) { return p->g->batch; }
 struct program_memory program_memory(const struct program *p)
 {
     return (struct program_memory){
-        .activations = p->activations.count * sizeof(float),
+        .activations = p->activations.borrowed ? 0 : p->activations.count * sizeof(float),
         .parameters = p->params.borrowed ? 0 : p->params.count * sizeof(float),
         .gradients = p->grads.count * sizeof(float),
-        .work = p->work.count * sizeof(float),
+        .work = p->work.borrowed ? 0 : p->work.count * sizeof(float),
         .inputs = (p->inputs.count + p->states.count) * sizeof(float),
     };
 }

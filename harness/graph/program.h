@@ -52,6 +52,8 @@ struct program_options {
     bool update_inside; /* large matrices are updated where their gradient is made: see hooks.apply */
     uint64_t seed;   /* of initial parameters, nn_random() and dropout */
     struct program *share; /* NULL, or a program of the same plugin and variant whose parameters this one uses */
+    struct program *lend;  /* NULL, or a program whose activations this one may overwrite: the two take turns, and
+                            * what one has computed, its loss too, is read before the other runs. Outlives this one. */
 };
 
 /* Returns NULL and sets *err on the graph's sticky error, a missing nn_minimize() when

@@ -243,7 +243,7 @@ static bool evaluate(struct loop *l, struct run_epoch *e)
     const int64_t spent = clock_ns() - before;
     l->eval_ns += (double)spent;
     if (!finite) {
-        stop(l, RUN_FAILED, "evaluation after step %lld: %s", l->t.steps, program_blame(l->t.test));
+        stop(l, RUN_FAILED, "evaluation after step %lld: %s", l->t.steps, program_blame(l->t.ran));
         return false;
     }
     if (loop_stop) {

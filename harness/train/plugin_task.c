@@ -138,6 +138,7 @@ static json_t *memory_json(const struct plugin *p, const struct nn_variant *v,
     if (train) {
         o.train = o.update_inside = false;
         o.share = train;
+        o.lend = v->task ? train : NULL; /* as trainer.c does */
         test = program_new(g, &o, err);
     }
     if (test) {

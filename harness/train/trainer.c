@@ -162,6 +162,7 @@ static bool open_test(const struct opening *o, struct program_options options)
         return true;
     options.train = options.update_inside = false;
     options.share = t->program;
+    options.lend = is_sequential(t) ? t->program : NULL;
     t->test = program_new(t->graph, &options, o->err);
     if (is_sequential(t))
         return t->test != NULL;
@@ -437,9 +438,8 @@ bool trainer_step(struct trainer *t)
 
 double trainer_weight(const struct trainer *t)
 {
-    return t->sequences
-               ? sequence_feed_counted(&t->sequence_feed, &t->bucket[bucket_now(t)].inputs)
-               : 1.0;
+    return t->sequences ? sequence_feed_counted(&t->sequence_feed, &t->bucket[bucket_now(t)].inputs)
+                        : 1.0;
 }
 
 void trainer_count(struct trainer *t)
@@ -481,6 +481,7 @@ bool trainer_evaluate(struct trainer *t, bool (*look)(void *arg), void *arg, str
         *score = s;
         return trainer_evaluate_sequences(t, look, arg, score);
     }
+    t->ran = t->test;
     feed_start(&t->test_feed, 0);
     size_t seen = 0;
     for (bool more = items > 0; more; more = feed_next(&t->test_feed, batch)) {

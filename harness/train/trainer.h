@@ -50,7 +50,7 @@ struct trainer {
     struct trainer_bucket bucket[BUCKETS]; /* of sequences; the last's are the three to come */
     struct nn_graph *graph;
     struct program *program, *test; /* train and evaluate the same parameters; no test on noise */
-    struct program *ran;            /* by the last step: `program`, or a shorter bucket's */
+    struct program *ran;            /* last: `program`, `test`, or a shorter bucket's */
     struct trainer_inputs inputs, test_inputs;
     struct program_hooks hooks;
     struct optimizer optimizer;

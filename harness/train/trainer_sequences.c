@@ -104,7 +104,7 @@ bool trainer_share_sequences(struct trainer *t, const struct program_options *op
 {
     const int last = t->buckets.count - 1;
     struct program_options o = *options;
-    o.share = t->program;
+    o.share = o.lend = t->program;
     t->bucket[last].program = t->program;
     t->bucket[last].test = t->test;
     if (!t->sequences) {
@@ -243,6 +243,7 @@ bool trainer_evaluate_sequences(struct trainer *t, bool (*look)(void *arg), void
         program_clear_state(t->bucket[b].test);
     do {
         const struct trainer_bucket *b = &t->bucket[sequence_feed_bucket(f)];
+        t->ran = b->test;
         if (!program_run(b->test))
             return false;
         const double counted = sequence_feed_counted(f, &b->test_inputs);
