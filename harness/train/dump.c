@@ -58,6 +58,8 @@ static void add_recipe(struct st_writer *w, const struct nn_recipe *r)
     json_decref(recipe);
 }
 
+static const char *const vocabulary_key[] = {"vocabulary", "vocabulary.target"};
+
 static void add_metadata(struct st_writer *w, const struct trainer *t)
 {
     char number[64];
@@ -70,7 +72,7 @@ static void add_metadata(struct st_writer *w, const struct trainer *t)
     st_add_meta(w, "config", p->config);
     for (int i = 0; t->sequences && i < 2 && t->sequences->vocabulary[i]; i++) {
         char *packed = vocabulary_pack(t->sequences->vocabulary[i]);
-        st_add_meta(w, i ? "vocabulary.target" : "vocabulary", packed);
+        st_add_meta(w, vocabulary_key[i], packed);
         free(packed);
     }
     snprintf(number, sizeof number, "%lld", (long long)p->seed);
@@ -165,6 +167,29 @@ bool dump_load_params(const char *path, struct program *p, struct err *err)
         fine = load_one(path, &f, p, t, err);
     for (int i = 0; fine && (t = program_tensor(p, TENSOR_BUFFER, i)); i++)
         fine = load_one(path, &f, p, t, err);
+    st_close(&f);
+    return fine;
+}
+
+bool dump_check_vocabulary(const char *path, const struct sequences *s, struct err *err)
+{
+    struct st_file f;
+    if (!s)
+        return true;
+    if (!st_open(path, &f, err))
+        return false;
+    bool fine = true;
+    for (int i = 0; fine && i < 2 && s->vocabulary[i]; i++) {
+        const char *theirs = st_meta(&f, vocabulary_key[i]);
+        char *ours = vocabulary_pack(s->vocabulary[i]);
+        if (theirs && strcmp(ours, theirs) != 0)
+            fine =
+                err_status(err, EXIT_USAGE,
+                           "%s: %s: was trained on other tokens than those of '%s', or in another "
+                           "order",
+                           path, vocabulary_key[i], s->name);
+        free(ours);
+    }
     st_close(&f);
     return fine;
 }

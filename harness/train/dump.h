@@ -25,4 +25,10 @@ __attribute__((warn_unused_result)) bool dump_step(struct trainer *t, const char
 __attribute__((warn_unused_result)) bool dump_load_params(const char *path, struct program *p,
                                                           struct err *err);
 
+/* Refuses, EXIT_USAGE, a file whose parameters were trained on tokens numbered otherwise. One that
+ * tells no vocabulary is believed. `s` may be NULL: images. */
+__attribute__((warn_unused_result)) bool dump_check_vocabulary(const char *path,
+                                                               const struct sequences *s,
+                                                               struct err *err);
+
 #endif

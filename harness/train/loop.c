@@ -302,6 +302,14 @@ static void check_target(struct loop *l)
 
 /* --------------------------------------------------------------------- the end */
 
+static double mean(const double *ns, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += ns[i];
+    return n ? sum / (double)n : (double)NAN;
+}
+
 static void sum_up(struct loop *l)
 {
     struct run_end *e = &l->end;
@@ -314,6 +322,12 @@ static void sum_up(struct loop *l)
     e->samples_per_s = (double)l->t.plan.batch / (s.median * 1e-9);
     e->time_s = l->began ? seconds(clock_ns() - l->began) : 0;
     e->steady = steady_judge(l->ns, n, e->unsteady);
+    if (l->t.buckets.count > 1) { /* there is no such thing as the step */
+        e->steady = RUN_STEADY_UNKNOWN;
+        snprintf(e->unsteady, sizeof e->unsteady, "batches of %d lengths take times of their own",
+                 l->t.buckets.count);
+        e->samples_per_s = (double)l->t.plan.batch / (mean(l->ns + warm, n - warm) * 1e-9);
+    }
     e->noise = l->gauges.noise.sum;
     (void)noise_taint(&e->noise, e->tainted);
 }

@@ -148,7 +148,7 @@ struct run_end {
     int signal, exit_code;
     long long steps;
     double step_ms_median, step_ms_mad, step_ms_min; /* warm steps only; NAN if none */
-    double samples_per_s;                            /* by that median */
+    double samples_per_s;                            /* by that median; where batches differ in length, the mean */
     double train_loss, time_s;                       /* of the last epoch; whole training */
     int metrics;
     struct run_metric last[RUN_METRICS], best[RUN_METRICS];

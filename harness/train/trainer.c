@@ -199,7 +199,8 @@ static bool open_programs(const struct opening *o)
     size_t count;
     program_weights(t->program, &count);
     optimizer_init(&t->optimizer, &t->recipe, count);
-    return !o->spec->init || dump_load_params(o->spec->init, t->program, o->err);
+    return !o->spec->init || (dump_load_params(o->spec->init, t->program, o->err) &&
+                              dump_check_vocabulary(o->spec->init, t->sequences, o->err));
 }
 
 static bool open_feeds(const struct opening *o)

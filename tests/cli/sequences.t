@@ -22,6 +22,7 @@ is "$(json "$dir/out" runs 0 dataset)" adding:9 "--data: another task"
 bench run "$net:reverse" --max-steps 200 --threads 1 --json
 is $status 0 "reverse: lengths in buckets"
 is "$(json "$dir/out" runs 0 status)" ok "ok"
+is "$(json "$dir/out" runs 0 steady)" null "no steady state is asked of steps of different lengths"
 bench run "$net:reverse" --max-steps 20 --threads 1 --synthetic
 is $status 0 "on noise"; like err 'timing only' "and says so"
 bench profile "$net:reverse" --steps 5 --threads 1 --no-record
@@ -39,6 +40,14 @@ bench run "$net:text" --data "$dir/a.tx" --max-steps 1
 is $status 2 "no such file: exit 2"; like err "no file, folder, set or task" "says so"
 bench run "$net:text" --data pairs --max-steps 1
 is $status 6 "a task that gives other inputs: exit 6"
+
+bench dump "$net:text" --data "$dir/a.txt" -o "$dir/a.safetensors"
+is $status 0 "dump"; grep -aq 'vocabulary.*characters' "$dir/a.safetensors"; ok $? "with the vocabulary"
+bench run "$net:text" --data "$dir/a.txt" --init "$dir/a.safetensors" --max-steps 2 --threads 1
+is $status 0 "--init with the same characters"
+tr 's' 'z' <"$dir/a.txt" >"$dir/c.txt"
+bench run "$net:text" --data "$dir/c.txt" --init "$dir/a.safetensors" --max-steps 2 --threads 1
+is $status 2 "with others: exit 2"; like err 'trained on other tokens' "says so"
 
 mkdir "$dir/pairs"
 cp "$dir/a.txt" "$dir/pairs/train.en"; cp "$dir/a.txt" "$dir/pairs/train.de"
