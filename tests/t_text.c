@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "datasets/sequences/sequences.h"
 #include "datasets/text/places.h"
 #include "datasets/text/sword.h"
@@ -73,8 +74,9 @@ static void test_monsters(void)
     enum { MEGABYTE = 1 << 20 };
     char *big = xmalloc(MEGABYTE + 64);
     memset(big, 'x', MEGABYTE);
-    memcpy(big, "a\nb\0c\nd\n", 8);
-    strcpy(big + MEGABYTE, "\nend\n");
+    static const char head[8] = "a\nb\0c\nd\n", tail[5] = "\nend\n"; /* without their ends */
+    memcpy(big, head, sizeof head);
+    memcpy(big + MEGABYTE, tail, sizeof tail);
     struct text_file f;
     struct text_line line = {0};
     int count[LINE_KINDS] = {0};
@@ -134,6 +136,35 @@ static void test_cut(void)
             refusals += strstr(err.text, "cut.txt") != NULL;
     }
     ok(refusals < n - 18 + 20, "plain text may end anywhere, but that some must be there");
+}
+
+/* Bytes by chance, of those that mean something: every reader accepts or refuses them. */
+static void test_noise(void)
+{
+    static const char *const tasks[] = {"text", "words", "lines", "pairs"};
+    static const unsigned char bytes[] = {'a',  'B',  ' ',  '\n', '\n', '\r', '\t', 0,
+                                          0x80, 0xc3, 0xa4, 0xe2, 0x82, 0xac, 0xef, 0xbb,
+                                          0xbf, 0xff, '\'', '-',  '.',  '<',  0xed, 0xa0};
+    struct rng r = rng_make(5, 5);
+    char noise[400];
+    int accepted = 0, told = 0;
+    for (int round = 0; round < 200; round++) {
+        const size_t n = rng_below(&r, sizeof noise), kinds = 4 + rng_below(&r, sizeof bytes - 4);
+        for (size_t i = 0; i < n; i++)
+            noise[i] = (char)bytes[rng_below(&r, (uint32_t)kinds)];
+        const char *path = scratch_write("noise.txt", noise, n);
+        for (int i = 0; i < 4; i++) {
+            struct sequences s;
+            struct err err;
+            const bool fine = open_task(tasks[i], path, &s, &err);
+            accepted += fine;
+            told += !fine && strstr(err.text, "noise.txt");
+            if (fine)
+                sequences_close(&s);
+        }
+    }
+    ok(accepted > 100, "%d of 800 are texts", accepted);
+    is_int(accepted + told, 800, "the others are refused by name");
 }
 
 /* ----------------------------------------------------------------- running text */
@@ -367,23 +398,25 @@ static void make_module(const char *const verse[2][VERSES], struct module *m)
     *m = (struct module){0};
     for (int t = 0; t < 2; t++)
         for (int from = 0; from < VERSES; from += 2) {
-            char block[ROOM] = "";
+            struct text block = {0};
             for (int i = from; i < from + 2 && i < VERSES; i++) {
                 const char *text = verse[t][i] ? verse[t][i] : "";
                 uint8_t *entry = m->bzv[t] + m->v[t];
                 put32(entry, (size_t)from / 2);
-                put32(entry + 4, strlen(block));
+                put32(entry + 4, block.length);
                 entry[8] = (uint8_t)strlen(text);
                 entry[9] = (uint8_t)(strlen(text) >> 8);
                 m->v[t] += 10;
-                strcat(block, text);
+                text_add(&block, "%s", text);
             }
             uLongf n = ROOM - m->z[t];
-            if (compress(m->bzz[t] + m->z[t], &n, (const Bytef *)block, strlen(block)) != Z_OK)
+            if (compress(m->bzz[t] + m->z[t], &n, (const Bytef *)text_str(&block), block.length) !=
+                Z_OK)
                 abort();
             put32(m->bzs[t] + m->s[t], m->z[t]);
             put32(m->bzs[t] + m->s[t] + 4, n);
-            put32(m->bzs[t] + m->s[t] + 8, strlen(block));
+            put32(m->bzs[t] + m->s[t] + 8, block.length);
+            text_release(&block);
             m->s[t] += 12;
             m->z[t] += n;
         }
@@ -505,6 +538,7 @@ int main(void)
     test_lines();
     test_monsters();
     test_cut();
+    test_noise();
     test_text();
     test_items();
     test_parallel();

@@ -149,7 +149,7 @@ static void language_of(const char *name, char language[16])
     const char *dot = strrchr(bare, '.');
     language[0] = '\0';
     if (strncmp(bare, "train", 5) == 0 && dot && strlen(dot + 1) < 16)
-        strcpy(language, dot + 1);
+        memcpy(language, dot + 1, strlen(dot + 1) + 1);
     free(bare);
 }
 
@@ -171,7 +171,7 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
         english = english || strcmp(one, "en") == 0;
         german = german || strcmp(one, "de") == 0;
         if (languages < 2)
-            strcpy(language[languages], one);
+            memcpy(language[languages], one, sizeof one);
         languages++;
     }
     folder_names_free(names);
@@ -179,8 +179,8 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
     if (sscanf(t->parameter, "%15[^-]-%15s", language[0], language[1]) == 2)
         fine = true;
     else if (english && german) {
-        strcpy(language[0], "en");
-        strcpy(language[1], "de");
+        memcpy(language[0], "en", 3);
+        memcpy(language[1], "de", 3);
         fine = true;
     } else if (!fine)
         err_status(err, EXIT_USAGE,

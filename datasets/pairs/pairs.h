@@ -21,8 +21,8 @@ struct pairs {
     struct text text;
 };
 
-/* Adds a pair to that split, or where the hash of its source wants it. False, adding nothing, where a side
- * has no word or more than PAIR_WORDS. */
+/* Adds a pair to that split, or where the hash of its source wants it. False, adding nothing, where
+ * a side has no word or more than PAIR_WORDS. */
 bool pairs_add(struct pairs *p, int split, const char *source, size_t source_bytes,
                const char *target, size_t target_bytes);
 

@@ -132,7 +132,7 @@ const struct sequence_input *sequences_input(const struct sequences *s, const ch
 
 static size_t seen(const struct sequence_input *in, size_t steps)
 {
-    const size_t less = (size_t)(in->skip + in->cut);
+    const size_t less = (size_t)in->skip + (size_t)in->cut;
     return steps > less ? steps - less : 0;
 }
 
@@ -157,7 +157,7 @@ static bool parse(const char *task, struct sequence_task *t, struct err *err)
     if (n == 0 || n >= sizeof t->kind || strlen(parameter) >= sizeof t->parameter)
         return err_status(err, EXIT_USAGE, "task '%.80s': expected KIND or KIND:PARAMETER", task);
     memcpy(t->kind, task, n);
-    strcpy(t->parameter, parameter);
+    memcpy(t->parameter, parameter, strlen(parameter) + 1);
     if (!text_to_int(parameter, 1, SEQUENCE_STEPS, &t->number))
         t->number = 0;
     return true;

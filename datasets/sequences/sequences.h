@@ -50,7 +50,8 @@ struct sequences {
     char *path;     /* what it was read from; NULL for generators */
     bool synthetic; /* generated */
     bool running;   /* each split is one row of series 0, a text that runs on */
-    size_t window;  /* of running text: steps a batch, by the task's parameter; 0: as the network wants */
+    size_t window;  /* of running text: steps a batch, by the task's parameter; 0: as the network
+                       wants */
     struct series series[SERIES];
     struct sequence_input input[SEQUENCE_INPUTS];
     int inputs;
@@ -91,8 +92,8 @@ const struct sequence_input *sequences_input(const struct sequences *s, const ch
 size_t sequences_steps(const struct sequences *s, const struct sequence_input *in, size_t row);
 size_t sequences_longest(const struct sequences *s, const struct sequence_input *in);
 
-/* Kinds of tasks, NULL-terminated, and a line about each: "copy:T: ten symbols, …". Sets with a name
- * for --data are in datasets/text/places.h. */
+/* Kinds of tasks, NULL-terminated, and a line about each: "copy:T: ten symbols, …". Sets with a
+ * name for --data are in datasets/text/places.h. */
 extern const char *const sequence_kinds[];
 const char *sequences_about(const char *kind);
 

@@ -24,8 +24,8 @@ enum { TOKEN_PAD, TOKEN_UNKNOWN, TOKEN_BEGIN, TOKEN_END, TOKENS_SPECIAL };
 
 struct vocabulary;
 
-/* `special`: begins with <pad> <unk> <s> </s>, in that order. */
-struct vocabulary *vocabulary_new(int kind, bool special);
+/* `with_special`: begins with <pad> <unk> <s> </s>, in that order. */
+struct vocabulary *vocabulary_new(int kind, bool with_special);
 void vocabulary_free(struct vocabulary *v); /* NULL is allowed */
 
 int vocabulary_count(const struct vocabulary *v);

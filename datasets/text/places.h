@@ -29,13 +29,14 @@ char *text_set_where(const struct text_set *set, int part);
 /* False: it is not here, which package would bring it. */
 bool text_set_missing(const struct text_set *set, const char *what, struct err *err);
 
-/* The first file of `folder`, in order of names, whose name is `stem`, or begins with it and goes on with
- * '.', '_' or '-', and ends in `ending` ("" or ".de") with or without .txt behind it, .gz or .xz behind
- * all; malloc'ed, or NULL. */
+/* The first file of `folder`, in order of names, whose name is `stem`, or begins with it and goes
+ * on with
+ * '.', '_' or '-', and ends in `ending` ("" or ".de") with or without .txt behind it, .gz or .xz
+ * behind all; malloc'ed, or NULL. */
 char *folder_file(const char *folder, const char *stem, const char *ending);
 
-/* Names of the regular files of `folder` that do not begin with '.', sorted; how many. NULL-terminated,
- * malloc'ed, freed with folder_names_free(). */
+/* Names of the regular files of `folder` that do not begin with '.', sorted; how many.
+ * NULL-terminated, malloc'ed, freed with folder_names_free(). */
 char **folder_names(const char *folder, size_t *count);
 void folder_names_free(char **names);
 

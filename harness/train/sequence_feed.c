@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { NOBODY = UINT32_MAX }; /* a row of `order` that is no item */
+static const uint32_t NOBODY = UINT32_MAX; /* a row of `order` that is no item */
 
 /* -------------------------------------------------------------------- binding */
 
@@ -89,7 +89,7 @@ static bool check_labels(const struct sequences *data, const struct program *p,
 static size_t longest_in(const struct sequence_buckets *b, int bucket,
                          const struct sequence_input *in)
 {
-    const size_t less = (size_t)(in->skip + in->cut), steps = b->steps[bucket][in->series];
+    const size_t less = (size_t)in->skip + (size_t)in->cut, steps = b->steps[bucket][in->series];
     return steps > less ? steps - less : 0;
 }
 
