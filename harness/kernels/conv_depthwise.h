@@ -2,6 +2,8 @@
 #ifndef CONV_DEPTHWISE_H
 #define CONV_DEPTHWISE_H
 
+#include <assert.h>
+
 #include "kernels/conv_patch.h"
 #include "kernels/each.h"
 
@@ -42,6 +44,7 @@ static inline void stream_set(struct stream *s, const float *from, const float *
     s->at = (const char *)from;
     s->end = (const char *)to;
     const size_t bytes = (size_t)(s->end - s->at);
+    assert(steps > 0);
     s->step = ((bytes + steps - 1) / steps + STREAM_BYTES - 1) / STREAM_BYTES * STREAM_BYTES;
 }
 

@@ -352,6 +352,7 @@ static void run_rows(struct pass *p, int from, int to)
 {
     const int rows = group_rows(p), vectors = (p->c->C + VF - 1) / VF;
     int blocks = 0;
+    assert(p->TH > 0);
     for (int part = 0; part < p->parts; part++)
         blocks += blocks_of(p->cols[part].points) * vectors;
     for (int row = from, next; row < to; row = next) {
@@ -373,7 +374,7 @@ size_t KN(conv_depthwise_pieces)(const struct kn_conv *c)
 size_t KN(conv_depthwise_work)(const struct kn_conv *c, int pass, int threads)
 {
     (void)pass, (void)threads;
-    return (size_t)(c->KH * c->KW) * (size_t)c->C * sizeof(float);
+    return (size_t)c->KH * (size_t)c->KW * (size_t)c->C * sizeof(float);
 }
 
 void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilogue *e,
@@ -381,7 +382,7 @@ void KN(conv_depthwise)(const struct kn_conv *c, int pass, const struct kn_epilo
                         void *work)
 {
     const bool back = pass == CONV_GRAD_DATA;
-    const size_t C = (size_t)c->C, taps = (size_t)(c->KH * c->KW);
+    const size_t C = (size_t)c->C, taps = (size_t)c->KH * (size_t)c->KW;
     struct pass p = {.c = c,
                      .finish = finish_of(e),
                      .source = source,

@@ -39,6 +39,7 @@ add_block(const struct lines *l, const float *const row[], const float *dy, int 
     const int last = (pixels - 1) * step;
     const ptrdiff_t from = (ptrdiff_t)left * (ptrdiff_t)l->C;
     vf d[BLOCK];
+    assert(step > 0);
     UNROLL
     for (int p = 0; p < pixels; p++)
         d[p] = vf_get(dy + (size_t)p * l->C, n);
@@ -252,7 +253,7 @@ static void stream_group(struct slice *s, int from, int to, size_t blocks)
 
 static size_t slice_floats(const struct kn_conv *c)
 {
-    return ((size_t)(c->KH * c->KW) * (size_t)c->C + 15) / 16 * 16;
+    return ((size_t)c->KH * (size_t)c->KW * (size_t)c->C + 15) / 16 * 16;
 }
 
 static int slices_of(const struct kn_conv *c) { return least(SLICES, c->N * c->OH); }
@@ -284,7 +285,8 @@ static void sum_slice(struct slice *s, int slice)
 /* The slices' sums of the vector of channels from ch on, added in their order, to dw [C][KH KW]. */
 static void add_slices(const struct kn_conv *c, int slices, size_t ch, const float *sums, float *dw)
 {
-    const size_t C = (size_t)c->C, taps = (size_t)(c->KH * c->KW), n = C - ch < VF ? C - ch : VF;
+    const size_t C = (size_t)c->C, taps = (size_t)c->KH * (size_t)c->KW,
+                 n = C - ch < VF ? C - ch : VF;
     float place[VF];
     for (size_t t = 0; t < taps; t++) {
         vf sum = vf_get(sums + t * C, n);
@@ -305,7 +307,7 @@ size_t KN(conv_depthwise_grad_work)(const struct kn_conv *c, int threads)
 void KN(conv_depthwise_grad_weight)(const struct kn_conv *c, const struct crew *crew,
                                     const float *x, const float *dy, float *dw, void *work)
 {
-    const size_t taps = (size_t)(c->KH * c->KW), C = (size_t)c->C, floats = slice_floats(c);
+    const size_t taps = (size_t)c->KH * (size_t)c->KW, C = (size_t)c->C, floats = slice_floats(c);
     const int slices = slices_of(c);
     float *const sums = work;
     size_t from, to;
