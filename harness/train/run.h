@@ -27,6 +27,8 @@ struct run_spec {
     const char *isa;         /* NULL: best */
     const char *init;        /* NULL, or a safetensors file of initial parameters */
     const char *dump;        /* NULL, or the file that `bench dump` writes: one step, then end */
+    const char *save;        /* NULL, or the file for the parameters when training has ended (checkpoint.h) */
+    bool save_unasked;       /* nobody named it: of sequences only, and only with an epoch done */
     const char *conv_algo;   /* NULL: by shape; or a name of kn_conv_algos (kernels/conv.h) */
     const char *counters;    /* NULL, or events to count: "cycles,l2miss" (perf/counters.h) */
     int epochs, batch, threads;
@@ -158,6 +160,7 @@ struct run_end {
     char tainted[NOISE_WHY]; /* why its times should not be trusted; "" */
     int steady;              /* enum run_steady */
     char unsteady[RUN_WHY];  /* why not RUN_STEADY; "" */
+    char saved[RUN_TEXT];    /* where the parameters are; "" */
 };
 
 /* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, profile?, end;
