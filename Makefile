@@ -172,7 +172,7 @@ $(B)/tests/t_%: $(B)/tests/t_%.o $(base_objects) $(kernel_objects) $(graph_objec
 test_plugins := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/bench-%.so,$(wildcard tests/plugins/*.c))
 $(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
 	$(link) -shared $^ -lm
-$(addprefix $(B)/tests/,t_plugin t_worker): | $(test_plugins)
+$(addprefix $(B)/tests/,t_golden t_plugin t_worker): | $(test_plugins)
 $(addprefix $(B)/tests/,t_golden t_worker t_audit t_forward): | $(plugins:%=$(B)/plugins/bench-%.so)
 
 measuring := $(addprefix $(B)/harness/perf/,peak.o peers.o)
