@@ -92,6 +92,9 @@ int nn_length(struct nn_graph *g, const char *name, int fallback);
 /* A trained tensor; an optimizer or nn_assign() changes it. */
 #define nn_param(g, name, shape, init) nn_param_((g), (name), (shape), (init), NN_HERE)
 
+/* The same; it starts as `data` says, which is borrowed and must outlive the graph. */
+#define nn_param_from(g, name, shape, data) nn_param_from_((g), (name), (shape), (data), NN_HERE)
+
 /* A tensor that is kept with the parameters (saved, loaded, shared with evaluation) but neither
  * trained nor counted: running means. Ops and nn_assign() change it. */
 #define nn_buffer(g, name, shape, init) nn_buffer_((g), (name), (shape), (init), NN_HERE)
@@ -214,6 +217,7 @@ struct nn_batch_norm_opts {
 #define nn_stop_grad(x)   nn_stop_grad_((x), NN_HERE)      /* x; no gradient passes */
 #define nn_sum(x, axis)   nn_sum_((x), (axis), NN_HERE)    /* the axis disappears */
 #define nn_mean(x, axis)  nn_mean_((x), (axis), NN_HERE)
+#define nn_repeat(x, axis, n) nn_repeat_((x), (axis), (n), NN_HERE) /* a new axis, n times the same */
 #define nn_matmul(a, b)   nn_matmul_((a), (b), NN_HERE)    /* [...,M,K] [K,P] -> [...,M,P]; or both batched */
 #define nn_transpose(x)   nn_transpose_((x), NN_HERE)      /* swaps the last two axes      */
 #define nn_flatten(x)     nn_flatten_((x), NN_HERE)        /* [N,...] -> [N,F], in logical order */
@@ -288,6 +292,7 @@ struct nn_lrn_opts {
 nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s, const char *at);
 nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, const char *at);
 nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
+nn_value nn_param_from_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, const char *at);
 nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
 nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at);
@@ -320,6 +325,7 @@ nn_value nn_softmax_(nn_value x, const char *at);
 nn_value nn_stop_grad_(nn_value x, const char *at);
 nn_value nn_sum_(nn_value x, int axis, const char *at);
 nn_value nn_mean_(nn_value x, int axis, const char *at);
+nn_value nn_repeat_(nn_value x, int axis, int n, const char *at);
 nn_value nn_matmul_(nn_value a, nn_value b, const char *at);
 nn_value nn_transpose_(nn_value x, const char *at);
 nn_value nn_flatten_(nn_value x, const char *at);

@@ -92,6 +92,9 @@ static nn_value laned(struct nn_graph *g)
     C(mean_width,        SIGNED,   nn_mean(IMAGE, 3))                                         \
     C(mean_images,       SIGNED,   nn_mean(laned(g), 0))                                      \
     C(sum_to_image,      SIGNED,   nn_sum(P("x", 2, 3, 4, 5, 6), 2))                          \
+    C(repeat_first,      SIGNED,   nn_repeat(P("x", 40, 3), 0, 5))                            \
+    C(repeat_middle,     SIGNED,   nn_repeat(P("x", 40, 3), 1, 5))                            \
+    C(repeat_last,       SIGNED,   nn_repeat(P("x", 40, 3), -1, 5))                           \
     C(affine,            SIGNED,   nn_affine(P("x", 700, 9)))                                 \
     C(affine_image,      SIGNED,   nn_affine(nn_scale(IMAGE, 0.5f)))                          \
     C(affine_lanes,      SIGNED,   nn_affine(laned(g)))                                       \

@@ -52,6 +52,10 @@ static const float weights[64];
       "sum: [N,3] has no axis 2") \
     M(nn_mean_(F("x", 3), -3, AT), \
       "mean: [N,3] has no axis -3") \
+    M(nn_repeat_(F("x", 3), 3, 2, AT), \
+      "repeat: [N,3] 2 times along a new axis 3") \
+    M(nn_repeat_(F("x", 3), 1, 0, AT), \
+      "repeat: [N,3] 0 times along a new axis 1") \
     M(nn_softmax_(F("x", 3, 4, 5), AT), \
       "softmax: [N,3,4,5] is an image, stored channels last; nn_flatten() it first") \
     M(nn_affine_(F("x", 3, 4), AT), \

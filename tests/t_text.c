@@ -261,8 +261,14 @@ static void test_items(void)
     wrong = 0;
     for (size_t i = 0; i < s.series[0].rows; i++)
         wrong +=
-            s.series[1].tokens[i] != (i >= 100) || s.series[0].at[i + 1] - s.series[0].at[i] > 6;
+            s.series[1].tokens[i] != (i >= 100) || s.series[0].at[i + 1] - s.series[0].at[i] > 7;
     is_int(wrong, 0, "labels");
+    const struct sequence_input *tokens = sequences_input(&s, "tokens"),
+                                *next = sequences_input(&s, "next");
+    is_int(sequences_steps(&s, tokens, 0), 5, "anna0");
+    is_int(sequences_steps(&s, next, 0), 6, "and its end, to be said");
+    is_int(s.series[0].tokens[5], TOKEN_END, "</s>");
+    is_int(sequences_input(&s, "class")->tokens, 2, "the language as what is given");
     ok(!s.synthetic, "real");
     sequences_close(&s);
     text_release(&a);

@@ -67,7 +67,7 @@ static bool plugin_id(struct sql *s, const char *name, const char *path,
  * when small; the rest, accuracies and scores, when large. */
 static bool metric_id(struct sql *s, const char *name, int64_t *id, struct err *err)
 {
-    static const char *const small[] = {"*loss*", "*error*", "*perplexity*", "*distance*"};
+    static const char *const small[] = {"*loss*", "*error*", "*perplexity*", "*distance*", "*mse*"};
     static const char *const percent[] = {"*accuracy*", "*%*", "*error*"};
     int64_t better = 1;
     const char *unit = "1";
