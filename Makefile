@@ -48,7 +48,7 @@ cli_objects   := $(call objects_of,harness/cli/*.c)
 plugins := $(notdir $(wildcard plugins/*))
 tests   := $(patsubst tests/%.c,%,$(wildcard tests/t_*.c))
 # These stand on base and kernels alone, and so does what they test.
-kernel_tests := $(filter t_kernels t_math t_norm t_pool t_random t_gemm t_conv t_group_conv t_winograd,$(tests))
+kernel_tests := $(filter t_attend t_kernels t_math t_norm t_pool t_random t_gemm t_conv t_group_conv t_winograd,$(tests))
 
 host_libs := -lsqlite3 -ljansson -lz -llzma -ljpeg -lpng -lm -ldl
 

@@ -171,6 +171,26 @@ struct nn_recurrent_opts {
 #define nn_lstm(x, ...) nn_lstm_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 #define nn_gru(x, ...)  nn_gru_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 
+/* Attention of the queries [N,T,A], or one each [N,A], of a sequence to another one's keys [N,S,A]:
+ *
+ *     e[t,j] = v . tanh(q_t + k_j)     with .v, a parameter [A]: additive     Bahdanau, Cho, Bengio 2015
+ *     e[t,j] = scale q_t . k_j         without: dot                          Luong, Pham, Manning 2015
+ *     alpha[t,:] = softmax of e[t,j] over j < length[n],  y_t = sum_j alpha[t,j] values_j
+ *
+ * y is [N,T,E], or [N,E]. It owns no parameters: Bahdanau's W and U are linear layers in front of query and
+ * keys, and so is Luong's "general" W in front of the query. Gradients reach query, keys, values and v; what
+ * backward needs of tanh is made again, no buffer has T S A elements. A length of 0 gives y = 0, one
+ * outside [0, S] NaN, which ends the run.
+ *     y = nn_attend(nn_linear(s, A, .no_bias = true), keys, .values = h, .v = v, .length = length); */
+struct nn_attend_opts {
+    nn_value keys;
+    nn_value values; /* [N,S,E]; {0}: the keys themselves */
+    nn_value v;      /* [A]; {0}: dot */
+    nn_value length; /* i32 [N]: keys that take part, the first ones; {0}: all S */
+    float scale;     /* of dot; 0 means 1 */
+};
+#define nn_attend(query, ...) nn_attend_((query), (struct nn_attend_opts){.keys = __VA_ARGS__}, NN_HERE)
+
 /* Ioffe & Szegedy 2015: per channel (axis 1 of [N,C,H,W] or [N,C]) over batch and pixels,
  *
  *     y = gain (x - mean) / sqrt(var + epsilon) + bias
@@ -234,6 +254,7 @@ struct nn_batch_norm_opts {
 #define nn_last(x, length) nn_last_((x), (length), NN_HERE) /* x[n, length[n] - 1]: [N,T,H] -> [N,H]; {0}: T */
 #define nn_at(x, t)       nn_at_((x), (t), NN_HERE)        /* step t: [N,T,H] -> [N,H] */
 #define nn_final_cell(y)  nn_final_cell_((y), NN_HERE)     /* of nn_lstm(): c behind each sample's end, [N,H] */
+#define nn_attention(y)   nn_attention_((y), NN_HERE)      /* of nn_attend(): alpha, [N,T,S] or [N,S]; no gradient */
 #define nn_sq_dist(x, c)  nn_sq_dist_((x), (c), NN_HERE)   /* |x[n] - c[k]|^2: [N,F] [K,F] -> [N,K] */
 
 /* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
@@ -300,6 +321,8 @@ nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at);
 nn_value nn_rnn_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_lstm_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_gru_(nn_value x, struct nn_recurrent_opts o, const char *at);
+nn_value nn_attend_(nn_value query, struct nn_attend_opts o, const char *at);
+nn_value nn_attention_(nn_value y, const char *at);
 nn_value nn_affine_(nn_value x, const char *at);
 nn_value nn_batch_norm_(nn_value x, struct nn_batch_norm_opts o, const char *at);
 nn_value nn_add_(nn_value a, nn_value b, const char *at);

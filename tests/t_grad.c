@@ -169,6 +169,9 @@ static nn_value laned(struct nn_graph *g)
     C(last_step,         SIGNED,   nn_last(P("x", BATCH, 5, 7), (nn_value){0}))               \
     C(at,                SIGNED,   nn_at(P("x", BATCH, 3, 7), 1))                             \
     C(final_cell,        SIGNED,   nn_final_cell(nn_lstm(SEQUENCE, 5, .length = I("length", 0)))) \
+    C(attend,            SIGNED,   nn_attend(P("q", BATCH, 3, 4), P("k", BATCH, 5, 4), .v = P("v", 4), \
+                                             .values = P("x", BATCH, 5, 7), .length = I("length", 0))) \
+    C(attend_keys,       SIGNED,   nn_attend(P("q", BATCH, 5), P("k", BATCH, 5, 5), .scale = 0.5f)) \
     C(mse,               SIGNED,   nn_mse(P("x", BATCH, 3, 7), P("t", BATCH, 3, 7)))          \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
@@ -263,6 +266,7 @@ static const struct exemption {
     {"scale_rows", "in evaluation only"},
     {"step", "0 wherever it has one; check 'step' sees that none passes"},
     {"stop_grad", "by definition not the derivative; see stopped()"},
+    {"attention", "none passes: for showing"},
     {"accuracy", "0 wherever it has one, and never asked for"},
 };
 

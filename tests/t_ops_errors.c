@@ -15,6 +15,7 @@ enum { BATCH = 8 };
 #define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
 #define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
 #define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define TO(...)   ((struct nn_attend_opts){.keys = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
 
@@ -129,7 +130,7 @@ static const float weights[64];
     M(nn_join_(1, 3, (nn_value[]){F("a", 2), F("b", 4), I("i", 4)}, AT), \
       "concat: [N,4] must hold numbers (NN_F32)") \
     M(many(F("a", 2)), \
-      "concat: 9 values, wanted at most 8") \
+      "concat: 17 values, wanted at most 16") \
     M(nn_pad_(F("x", 5), 2, 1, 1, AT), \
       "pad: [N,5] has no axis 2") \
     M(nn_pad_(F("x", 5), 1, 0, -1, AT), \
@@ -160,6 +161,20 @@ static const float weights[64];
       "smooth_cross_entropy: [N,10] has no label for each row in [N,3]") \
     M(nn_smooth_cross_entropy_(F("x", 10), I("label", 0), 1.0f, AT), \
       "smooth_cross_entropy: s is 1, wanted 0 <= s < 1") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 7)), AT), \
+      "attend: keys is [N,5,7], wanted [N,5,6]") \
+    M(nn_attend_(F("q", 6), TO(F("k", 6)), AT), \
+      "attend: [N,6] has rank 2, wanted 3") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .values = F("x", 4, 6)), AT), \
+      "attend: values is [N,4,6], wanted [N,5,6]") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .v = P("v", 5)), AT), \
+      "attend: v is [5], wanted [6]") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .length = I("l", 4)), AT), \
+      "attend: [N,4] has rank 2, wanted 1") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .v = P("v", 6), .scale = 2), AT), \
+      "attend: scale is for scores without v") \
+    M(nn_attention_(nn_relu_(F("x", 6), AT), AT), \
+      "attention: relu attends to nothing") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")
 /* clang-format on */

@@ -175,15 +175,6 @@ static bool options_ok(nn_value x, const struct nn_recurrent_opts *o, const stru
            like(o->h0, &state, NN_F32, "h0", k, at) && like(o->c0, &state, NN_F32, "c0", k, at);
 }
 
-/* Appends an input if there is one and notes its place. */
-static void take(nn_value *in, int *count, struct attr *attr, int which, nn_value v)
-{
-    if (!v.graph)
-        return;
-    attr->at_in[which] = (uint8_t)*count;
-    in[(*count)++] = v;
-}
-
 static nn_value layer(nn_value x, const struct nn_recurrent_opts *o, const struct kind *k,
                       const char *at)
 {
@@ -204,10 +195,10 @@ static nn_value layer(nn_value x, const struct nn_recurrent_opts *o, const struc
     in[HIDDEN_WEIGHT] = u;
     struct attr attr = {.algo = k->cell, .reverse = o->reverse};
     int count = 2;
-    take(in, &count, &attr, AT_LENGTH, o->length);
-    take(in, &count, &attr, AT_H0, o->h0);
-    take(in, &count, &attr, AT_C0, o->c0);
-    take(in, &count, &attr, AT_OWN, own);
+    take_input(in, &count, &attr, AT_LENGTH, o->length);
+    take_input(in, &count, &attr, AT_H0, o->h0);
+    take_input(in, &count, &attr, AT_C0, o->c0);
+    take_input(in, &count, &attr, AT_OWN, own);
     shape.dim[2] = H;
     attr.behind = kn_cell_is_lstm(k->cell) ? (size_t)shape.dim[0] * (size_t)H : 0;
     return node_add(g, k->op, shape, NN_F32, attr, count, in, at);
