@@ -154,13 +154,13 @@ struct nn_linear_opts {
  *
  * Parameters, named and ordered as PyTorch's are (gates i f g o; r z n): <row>.weight_ih [G H,C],
  * <row>.weight_hh [G H,H], <row>.bias_ih and, without `one_bias`, <row>.bias_hh [G H] (added to it; b' of the
- * GRU's n; none with reset_before), <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
+ * GRU's n; none with reset_before), neither with `no_bias`; <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
  * has zeros behind its end, and no gradient there. Both directions: two layers and nn_concat(a, b, 2). */
 struct nn_recurrent_opts {
     int32_t hidden;
     nn_value length;       /* i32 [N]; {0}: every sample has T steps */
     nn_value h0, c0;       /* [N,H]; {0}: zeros */
-    bool reverse, one_bias;
+    bool reverse, one_bias, no_bias;
     bool relu;             /* nn_rnn */
     bool no_forget, peepholes; /* nn_lstm; peepholes start at 0 */
     bool reset_before;     /* nn_gru */

@@ -32,6 +32,8 @@ static const struct form forms[] = {
     {"lstm of 1997",              LSTM, 19, .states = true, .o = {.no_forget = true}},
     {"lstm of 1997, peepholes",   LSTM, 19, .lengths = true, .cell = true, .o = {.no_forget = true, .peepholes = true}},
     {"lstm, peepholes",           LSTM, 19, .o = {.peepholes = true}},
+    {"lstm, no bias",             LSTM, 19, .states = true, .o = {.no_bias = true}},
+    {"gru, no bias",              GRU,  19, .lengths = true, .o = {.no_bias = true}},
     {"gru",                       GRU,  19, .o = {.reverse = false}},
     {"gru, one bias, state",      GRU,  40, .states = true, .o = {.one_bias = true}},
     {"gru, lengths, reverse",     GRU,  33, .lengths = true, .states = true, .o = {.reverse = true}},
@@ -137,8 +139,8 @@ static nn_value written_out(struct nn_graph *g, const struct form *f, nn_value x
     nn_row(g, "layer");
     k.w = P(g, "weight_ih", gates * H, INPUT);
     k.u = P(g, "weight_hh", gates * H, H);
-    k.b = P(g, "bias_ih", gates * H);
-    k.b2 = f->o.one_bias || f->o.reset_before ? none : P(g, "bias_hh", gates * H);
+    k.b = f->o.no_bias ? none : P(g, "bias_ih", gates * H);
+    k.b2 = f->o.no_bias || f->o.one_bias || f->o.reset_before ? none : P(g, "bias_hh", gates * H);
     if (f->o.peepholes)
         k.peep = P(g, "peep", 3, H);
     for (int s = 0; s < STEPS; s++) {

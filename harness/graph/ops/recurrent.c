@@ -135,13 +135,15 @@ static nn_value first_bias(struct nn_graph *g, int gates, const struct nn_recurr
     return b;
 }
 
-/* The bias of the product by x, and of the GRU's U h in n (*inner). */
+/* The bias of the product by x, and of the GRU's U h in n (*inner); without, W x alone. */
 static nn_value biases(struct nn_graph *g, const struct kind *k, int gates,
                        const struct nn_recurrent_opts *o, nn_value *inner, const char *at)
 {
     const int H = o->hidden;
-    const nn_value b = first_bias(g, gates, o, at);
     *inner = (nn_value){0};
+    if (o->no_bias)
+        return (nn_value){0};
+    const nn_value b = first_bias(g, gates, o, at);
     if (!k->two_biases)
         return b;
     const nn_value c = nn_param_(g, "bias_hh", NN_SHAPE(gates * H), bias_init(o->bias), at);
@@ -160,7 +162,8 @@ static bool options_ok(nn_value x, const struct nn_recurrent_opts *o, const stru
     struct nn_graph *g = x.graph;
     if (o->hidden < 1 || o->hidden > INT32_MAX / 4)
         return (void)graph_fail(g, at, name, "%d hidden units", o->hidden), false;
-    if (o->forget_bias != 0.0f && (k->cell != KN_LSTM || o->bias.kind != NN_INIT_DEFAULT))
+    if (o->forget_bias != 0.0f &&
+        (k->cell != KN_LSTM || o->bias.kind != NN_INIT_DEFAULT || o->no_bias))
         return (void)graph_fail(g, at, name,
                                 "forget_bias is for an LSTM with a forget gate and no bias init"),
                false;
@@ -187,8 +190,8 @@ static nn_value layer(nn_value x, const struct nn_recurrent_opts *o, const struc
     if (k->peep)
         own = nn_param_(g, "peep", NN_SHAPE(3, H), NN_ZEROS, at);
     shape.dim[2] = gates * H;
-    in[GATES] = node_add(g, &op_linear, shape, NN_F32, (struct attr){.bias_in = 2}, 3,
-                         (nn_value[]){x, w, bias}, at);
+    in[GATES] = node_add(g, &op_linear, shape, NN_F32, (struct attr){.bias_in = o->no_bias ? 0 : 2},
+                         o->no_bias ? 2 : 3, (nn_value[]){x, w, bias}, at);
     in[HIDDEN_WEIGHT] = u;
     struct attr attr = {.algo = k->cell, .reverse = o->reverse};
     int count = 2;
