@@ -165,7 +165,11 @@ struct nn_recurrent_opts {
     bool no_forget, peepholes; /* nn_lstm; peepholes start at 0 */
     bool reset_before;     /* nn_gru */
     struct nn_init input, recurrent, bias; /* of weight_ih, weight_hh; bias {0}: zeros */
-    float forget_bias;     /* nn_lstm: where the forget gate's bias_ih starts */
+    /* Where bias_ih of the gate that keeps (nn_lstm's f, nn_gru's z) starts; or, for memories of up to
+     * `span` steps, at the logarithms of 1 to span - 1, spread over the units, and nn_lstm's i at minus
+     * these: Tallec & Ollivier 2018. */
+    float forget_bias;
+    int32_t span;
 };
 #define nn_rnn(x, ...)  nn_rnn_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 #define nn_lstm(x, ...) nn_lstm_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)

@@ -11,11 +11,12 @@ enum { BATCH = 8 };
 #define I(name, ...) nn_input_(g, name, NN_I32, NN_SHAPE(__VA_ARGS__), AT)
 #define P(name, ...) nn_param_(g, name, NN_SHAPE(__VA_ARGS__), NN_ONES, AT)
 
-#define CONV(...) ((struct nn_conv2d_opts){.out = __VA_ARGS__})
-#define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
-#define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
-#define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
-#define TO(...)   ((struct nn_attend_opts){.keys = __VA_ARGS__})
+#define CONV(...)  ((struct nn_conv2d_opts){.out = __VA_ARGS__})
+#define POOL(...)  ((struct nn_pool_opts){.kernel = __VA_ARGS__})
+#define LRN(...)   ((struct nn_lrn_opts){__VA_ARGS__})
+#define OUT(...)   ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define TO(...)    ((struct nn_attend_opts){.keys = __VA_ARGS__})
+#define CELLS(...) ((struct nn_recurrent_opts){.hidden = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
 
@@ -71,6 +72,14 @@ static const float weights[64];
       "linear: 0 outputs, wanted at least 1") \
     M(nn_linear_(F("x", 3, 28, 28), OUT(10), AT), \
       "linear: [N,3,28,28] is an image, stored channels last; nn_flatten() it first") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(0), AT), \
+      "lstm: 0 hidden units") \
+    M(nn_rnn_(F("x", 3, 4), CELLS(5, .span = 9), AT), \
+      "rnn: forget_bias and span are for an LSTM with a forget gate or a GRU, and no bias init") \
+    M(nn_gru_(F("x", 3, 4), CELLS(5, .span = 9, .forget_bias = 1), AT), \
+      "gru: span 9, forget_bias 1: wanted one of them, a span of 2 steps or more") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(5, .span = 1), AT), \
+      "lstm: span 1, forget_bias 0: wanted one of them, a span of 2 steps or more") \
     M(nn_conv2d_(F("x", 784), CONV(6, .kernel = 5), AT), \
       "conv2d: [N,784] has rank 2, wanted 4") \
     M(nn_conv2d_(F("x", 1, 4, 9), CONV(6, .kernel = 7, .pad = 1), AT), \
