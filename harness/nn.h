@@ -307,6 +307,11 @@ struct nn_lrn_opts {
  * plugin's quality. Names end in their unit if they have one: "accuracy" is in %. */
 #define nn_metric(name, scalar) nn_metric_((name), (scalar), NN_HERE)
 
+/* Keeps a value to be looked at behind a step: attention maps, gates. No effect on training, where it
+ * is not kept. "attention" [N,T,S] is how much step t of what is said looks at step s of the source:
+ * reports draw it. */
+#define nn_show(name, x) nn_show_((name), (x), NN_HERE)
+
 /* ------------------- the functions behind the macros (`at` is "file:line") */
 
 #define NN_STR_(x) #x
@@ -379,6 +384,7 @@ nn_value nn_lrn_(nn_value x, struct nn_lrn_opts o, const char *at);
 void nn_minimize_(nn_value loss, const char *at);
 void nn_assign_(nn_value param, nn_value value, const char *at);
 void nn_metric_(const char *name, nn_value scalar, const char *at);
+void nn_show_(const char *name, nn_value x, const char *at);
 /* clang-format on */
 
 #pragma GCC visibility pop
