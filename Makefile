@@ -48,7 +48,7 @@ cli_objects   := $(call objects_of,harness/cli/*.c)
 plugins := $(notdir $(wildcard plugins/*))
 tests   := $(patsubst tests/%.c,%,$(wildcard tests/t_*.c))
 # These stand on base and kernels alone, and so does what they test.
-kernel_tests := $(filter t_kernels t_math t_norm t_pool t_random t_gemm t_conv t_group_conv t_winograd,$(tests))
+kernel_tests := $(filter t_attend t_kernels t_math t_norm t_pool t_random t_gemm t_conv t_group_conv t_winograd,$(tests))
 
 host_libs := -lsqlite3 -ljansson -lz -llzma -ljpeg -lpng -lm -ldl
 
@@ -172,8 +172,8 @@ $(B)/tests/t_%: $(B)/tests/t_%.o $(base_objects) $(kernel_objects) $(graph_objec
 test_plugins := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/bench-%.so,$(wildcard tests/plugins/*.c))
 $(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
 	$(link) -shared $^ -lm
-$(addprefix $(B)/tests/,t_plugin t_worker): | $(test_plugins)
-$(addprefix $(B)/tests/,t_golden t_worker t_audit t_forward): | $(plugins:%=$(B)/plugins/bench-%.so)
+$(addprefix $(B)/tests/,t_golden t_plugin t_worker): | $(test_plugins)
+$(addprefix $(B)/tests/,t_golden t_worker t_audit t_forward t_twins): | $(plugins:%=$(B)/plugins/bench-%.so)
 
 measuring := $(addprefix $(B)/harness/perf/,peak.o peers.o)
 $(B)/tests/b_%: $(B)/tests/b_%.o $(measuring) $(base_objects) $(kernel_objects) $(graph_objects)

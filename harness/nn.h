@@ -92,6 +92,9 @@ int nn_length(struct nn_graph *g, const char *name, int fallback);
 /* A trained tensor; an optimizer or nn_assign() changes it. */
 #define nn_param(g, name, shape, init) nn_param_((g), (name), (shape), (init), NN_HERE)
 
+/* The same; it starts as `data` says, which is borrowed and must outlive the graph. */
+#define nn_param_from(g, name, shape, data) nn_param_from_((g), (name), (shape), (data), NN_HERE)
+
 /* A tensor that is kept with the parameters (saved, loaded, shared with evaluation) but neither
  * trained nor counted: running means. Ops and nn_assign() change it. */
 #define nn_buffer(g, name, shape, init) nn_buffer_((g), (name), (shape), (init), NN_HERE)
@@ -151,22 +154,46 @@ struct nn_linear_opts {
  *
  * Parameters, named and ordered as PyTorch's are (gates i f g o; r z n): <row>.weight_ih [G H,C],
  * <row>.weight_hh [G H,H], <row>.bias_ih and, without `one_bias`, <row>.bias_hh [G H] (added to it; b' of the
- * GRU's n; none with reset_before), <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
+ * GRU's n; none with reset_before), neither with `no_bias`; <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
  * has zeros behind its end, and no gradient there. Both directions: two layers and nn_concat(a, b, 2). */
 struct nn_recurrent_opts {
     int32_t hidden;
     nn_value length;       /* i32 [N]; {0}: every sample has T steps */
     nn_value h0, c0;       /* [N,H]; {0}: zeros */
-    bool reverse, one_bias;
+    bool reverse, one_bias, no_bias;
     bool relu;             /* nn_rnn */
     bool no_forget, peepholes; /* nn_lstm; peepholes start at 0 */
     bool reset_before;     /* nn_gru */
     struct nn_init input, recurrent, bias; /* of weight_ih, weight_hh; bias {0}: zeros */
-    float forget_bias;     /* nn_lstm: where the forget gate's bias_ih starts */
+    /* Where bias_ih of the gate that keeps (nn_lstm's f, nn_gru's z) starts; or, for memories of up to
+     * `span` steps, at the logarithms of 1 to span - 1, spread over the units, and nn_lstm's i at minus
+     * these: Tallec & Ollivier 2018. */
+    float forget_bias;
+    int32_t span;
 };
 #define nn_rnn(x, ...)  nn_rnn_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 #define nn_lstm(x, ...) nn_lstm_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 #define nn_gru(x, ...)  nn_gru_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
+
+/* Attention of the queries [N,T,A], or one each [N,A], of a sequence to another one's keys [N,S,A]:
+ *
+ *     e[t,j] = v . tanh(q_t + k_j)     with .v, a parameter [A]: additive     Bahdanau, Cho, Bengio 2015
+ *     e[t,j] = scale q_t . k_j         without: dot                          Luong, Pham, Manning 2015
+ *     alpha[t,:] = softmax of e[t,j] over j < length[n],  y_t = sum_j alpha[t,j] values_j
+ *
+ * y is [N,T,E], or [N,E]. It owns no parameters: Bahdanau's W and U are linear layers in front of query and
+ * keys, and so is Luong's "general" W in front of the query. Gradients reach query, keys, values and v; what
+ * backward needs of tanh is made again, no buffer has T S A elements. A length of 0 gives y = 0, one
+ * outside [0, S] NaN, which ends the run.
+ *     y = nn_attend(nn_linear(s, A, .no_bias = true), keys, .values = h, .v = v, .length = length); */
+struct nn_attend_opts {
+    nn_value keys;
+    nn_value values; /* [N,S,E]; {0}: the keys themselves */
+    nn_value v;      /* [A]; {0}: dot */
+    nn_value length; /* i32 [N]: keys that take part, the first ones; {0}: all S */
+    float scale;     /* of dot; 0 means 1 */
+};
+#define nn_attend(query, ...) nn_attend_((query), (struct nn_attend_opts){.keys = __VA_ARGS__}, NN_HERE)
 
 /* Ioffe & Szegedy 2015: per channel (axis 1 of [N,C,H,W] or [N,C]) over batch and pixels,
  *
@@ -214,6 +241,7 @@ struct nn_batch_norm_opts {
 #define nn_stop_grad(x)   nn_stop_grad_((x), NN_HERE)      /* x; no gradient passes */
 #define nn_sum(x, axis)   nn_sum_((x), (axis), NN_HERE)    /* the axis disappears */
 #define nn_mean(x, axis)  nn_mean_((x), (axis), NN_HERE)
+#define nn_repeat(x, axis, n) nn_repeat_((x), (axis), (n), NN_HERE) /* a new axis, n times the same */
 #define nn_matmul(a, b)   nn_matmul_((a), (b), NN_HERE)    /* [...,M,K] [K,P] -> [...,M,P]; or both batched */
 #define nn_transpose(x)   nn_transpose_((x), NN_HERE)      /* swaps the last two axes      */
 #define nn_flatten(x)     nn_flatten_((x), NN_HERE)        /* [N,...] -> [N,F], in logical order */
@@ -230,6 +258,7 @@ struct nn_batch_norm_opts {
 #define nn_last(x, length) nn_last_((x), (length), NN_HERE) /* x[n, length[n] - 1]: [N,T,H] -> [N,H]; {0}: T */
 #define nn_at(x, t)       nn_at_((x), (t), NN_HERE)        /* step t: [N,T,H] -> [N,H] */
 #define nn_final_cell(y)  nn_final_cell_((y), NN_HERE)     /* of nn_lstm(): c behind each sample's end, [N,H] */
+#define nn_attention(y)   nn_attention_((y), NN_HERE)      /* of nn_attend(): alpha, [N,T,S] or [N,S]; no gradient */
 #define nn_sq_dist(x, c)  nn_sq_dist_((x), (c), NN_HERE)   /* |x[n] - c[k]|^2: [N,F] [K,F] -> [N,K] */
 
 /* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
@@ -293,6 +322,7 @@ struct nn_lrn_opts {
 nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s, const char *at);
 nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, const char *at);
 nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
+nn_value nn_param_from_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, const char *at);
 nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init, const char *at);
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data, struct nn_init init, const char *at);
 nn_value nn_conv2d_(nn_value x, struct nn_conv2d_opts o, const char *at);
@@ -300,6 +330,8 @@ nn_value nn_linear_(nn_value x, struct nn_linear_opts o, const char *at);
 nn_value nn_rnn_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_lstm_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_gru_(nn_value x, struct nn_recurrent_opts o, const char *at);
+nn_value nn_attend_(nn_value query, struct nn_attend_opts o, const char *at);
+nn_value nn_attention_(nn_value y, const char *at);
 nn_value nn_affine_(nn_value x, const char *at);
 nn_value nn_batch_norm_(nn_value x, struct nn_batch_norm_opts o, const char *at);
 nn_value nn_add_(nn_value a, nn_value b, const char *at);
@@ -325,6 +357,7 @@ nn_value nn_softmax_(nn_value x, const char *at);
 nn_value nn_stop_grad_(nn_value x, const char *at);
 nn_value nn_sum_(nn_value x, int axis, const char *at);
 nn_value nn_mean_(nn_value x, int axis, const char *at);
+nn_value nn_repeat_(nn_value x, int axis, int n, const char *at);
 nn_value nn_matmul_(nn_value a, nn_value b, const char *at);
 nn_value nn_transpose_(nn_value x, const char *at);
 nn_value nn_flatten_(nn_value x, const char *at);

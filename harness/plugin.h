@@ -73,7 +73,8 @@ struct nn_recipe {
  *   pairs              source, target, next                         sentences and translations, by words
  *   text               tokens i32 [T], next i32 [T]        running text by characters: rows of a batch are
  *                      parallel streams, and a step goes on where the last one ended (nn_state())
- *   words              the same by words                            names  tokens, label: a name's language
+ *   words              the same by words
+ *   names              tokens, label: a name's language            or class, tokens, next: a name of that class
  *   lines              tokens, next                                 each line a sequence of its own
  *
  * Sequences of different lengths come with "length" (of tokens), "source_length" and "target_length", i32

@@ -5,7 +5,8 @@
  * two. The first step stays away from the kinks of rectifiers and poolings (make_golden.py sees to
  * it), so that rounding does not choose a side; later steps need not, and what flips there is why
  * deep networks and running means are given more: PyTorch's single precision is as far from its
- * double. Both sides leave dropout out: its masks are no part of a network's definition. */
+ * double. Networks of sequences are told their vocabularies and lengths by the file. Both sides
+ * leave dropout out: its masks are no part of a network's definition. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 #include "train/plugin_load.h"
 #include "train/recipe.h"
 
-enum { STEPS = 10, ELEMENTS = 6, PARAMS = 384 };
+enum { STEPS = 10, ELEMENTS = 6, PARAMS = 384, INPUTS = 6 };
 static const double grad_tolerance = 1e-4, shaky_grad_tolerance = 5e-4, buffer_tolerance = 1e-3;
 /* Multiply-adds of a sample: more is a deep network, which single precision follows less well. */
 static const double deep = 4e6;
@@ -44,7 +45,7 @@ static const struct effort {
 
 struct golden {
     char plugin[32], variant[32], optimizer[16];
-    int batch, params, grads, losses, buffers;
+    int batch, params, grads, losses, buffers, facts, inputs;
     unsigned pictures; /* stream of noise */
     double rate, momentum, decay, clip, loss[STEPS], macs;
     struct start {
@@ -63,6 +64,15 @@ struct golden {
         double norm, projection;
         unsigned stream;
     } buffer[PARAMS];
+    struct fact { /* what nn_tokens() or nn_length() says */
+        char name[32];
+        int tokens, steps;
+    } fact[INPUTS];
+    struct input {                /* floats, or integers of [low, high) */
+        char name[32], until[32]; /* behind the end that input `until` tells they are `pad`; "-" */
+        unsigned stream;
+        int low, high, pad;
+    } input[INPUTS]; /* none: image and label */
 };
 
 static bool take_grad(struct grad *g, const char *line)
@@ -84,6 +94,25 @@ static bool take_buffer(struct buffer *b, const char *line)
            4;
 }
 
+static bool take_input(struct input *i, const char *line)
+{
+    return sscanf(line, "input %31s %u %d %d %31s %d", i->name, &i->stream, &i->low, &i->high,
+                  i->until, &i->pad) == 6;
+}
+
+/* Of sequences. */
+static bool take_other(struct golden *g, const char *line)
+{
+    struct fact *f = &g->fact[g->facts];
+    if (strncmp(line, "input", 5) == 0)
+        return g->inputs < INPUTS && take_input(&g->input[g->inputs++], line);
+    if (strncmp(line, "tokens", 6) == 0)
+        return g->facts++ < INPUTS && sscanf(line, "tokens %31s %d", f->name, &f->tokens) == 2;
+    if (strncmp(line, "length", 6) == 0)
+        return g->facts++ < INPUTS && sscanf(line, "length %31s %d", f->name, &f->steps) == 2;
+    return line[0] == '#';
+}
+
 static bool take_line(struct golden *g, const char *line)
 {
     struct start *s = &g->param[g->params];
@@ -102,7 +131,7 @@ static bool take_line(struct golden *g, const char *line)
                step == g->losses++;
     if (strncmp(line, "buffer", 6) == 0)
         return g->buffers < PARAMS && take_buffer(&g->buffer[g->buffers++], line);
-    return line[0] == '#';
+    return take_other(g, line);
 }
 
 static bool read_golden(const char *path, struct golden *g)
@@ -125,17 +154,18 @@ static uint32_t scatter(uint32_t i, unsigned stream)
     return i * 2654435761u + stream * 40503u + 12345u;
 }
 
-/* As noise() of make_golden.py: in [-1, 1), exact. */
-static float noise(unsigned stream, size_t i)
+static uint32_t bits(unsigned stream, size_t i)
 {
     uint32_t x = scatter((uint32_t)i, stream);
     x = (x ^ x >> 15) * 2246822519u;
     x = (x ^ x >> 13) * 3266489917u;
-    x ^= x >> 16;
-    return (float)(x >> 8) * 0x1p-23f - 1.0f;
+    return (x ^ x >> 16) >> 8;
 }
 
-static void set_inputs(struct program *p, unsigned pictures)
+/* As noise() of make_golden.py: in [-1, 1), exact. */
+static float noise(unsigned stream, size_t i) { return (float)bits(stream, i) * 0x1p-23f - 1.0f; }
+
+static void set_images(struct program *p, unsigned pictures)
 {
     const struct tensor *image = program_find(p, TENSOR_INPUT, "image");
     const struct tensor *label = program_find(p, TENSOR_INPUT, "label");
@@ -146,6 +176,43 @@ static void set_inputs(struct program *p, unsigned pictures)
     for (size_t i = 0; i < label->elements; i++)
         ((int32_t *)label->data)[i] = (int32_t)((scatter((uint32_t)i, 0) >> 16) % 10);
     free(x);
+}
+
+static void set_integers(const struct input *in, const struct tensor *t, const struct tensor *until)
+{
+    const size_t steps = t->elements / (size_t)t->shape.dim[0];
+    const unsigned range = (unsigned)(in->high - in->low);
+    int32_t *x = t->data;
+    for (size_t i = 0; i < t->elements; i++) {
+        const bool behind = until && i % steps >= (size_t)((int32_t *)until->data)[i / steps];
+        x[i] = behind ? in->pad : in->low + (int32_t)(bits(in->stream, i) % range);
+    }
+}
+
+/* Those of a sequence in the order of the file, so that lengths are there before what they end. */
+static bool set_sequence(struct program *p, const struct input *in)
+{
+    const struct tensor *t = program_find(p, TENSOR_INPUT, in->name);
+    const bool ends = strcmp(in->until, "-") != 0;
+    const struct tensor *until = ends ? program_find(p, TENSOR_INPUT, in->until) : NULL;
+    if (!t || (ends && !until))
+        return false;
+    if (in->high)
+        set_integers(in, t, until);
+    else
+        for (size_t i = 0; i < t->elements; i++)
+            ((float *)t->data)[i] = noise(in->stream, i);
+    return true;
+}
+
+static bool set_inputs(struct program *p, const struct golden *g)
+{
+    bool fine = true;
+    for (int i = 0; i < g->inputs; i++)
+        fine = fine && set_sequence(p, &g->input[i]);
+    if (g->inputs == 0)
+        set_images(p, g->pictures);
+    return fine;
 }
 
 static bool set_params(struct program *p, const struct golden *g)
@@ -312,8 +379,8 @@ static void check_way(const struct golden *g, struct nn_graph *graph, int way, i
         printf("# %s\n", err.text);
         return;
     }
-    set_inputs(p, g->pictures);
-    if (ok(set_params(p, g), "%s: parameters by their names", what))
+    if (ok(set_inputs(p, g), "%s: inputs by their names", what) &&
+        ok(set_params(p, g), "%s: parameters by their names", what))
         compare(g, p, what, steps);
     program_free(p);
 }
@@ -324,6 +391,9 @@ static void check_set(struct golden *g, const struct plugin *plugin, const void 
 {
     struct nn_graph *graph = graph_new(g->batch);
     const struct effort *e = efforts;
+    for (const struct fact *f = g->fact; f < g->fact + g->facts; f++)
+        f->tokens ? graph_set_tokens(graph, f->name, f->tokens)
+                  : graph_set_length(graph, f->name, f->steps);
     plugin->facts.build(graph, config);
     graph_drop_dropout(graph);
     g->macs = graph_macs(graph);
@@ -347,6 +417,16 @@ static void check_sets(struct golden *g, const struct plugin *plugin, const void
         }
 }
 
+/* That of the tree, or of tests/plugins; malloc'ed. */
+static char *plugin_path(const char *folder, const char *plugin)
+{
+    char *so = xprintf("%s/../plugins/bench-%s.so", folder, plugin);
+    if (access(so, R_OK) == 0)
+        return so;
+    free(so);
+    return xprintf("%s/plugins/bench-%s.so", folder, plugin);
+}
+
 static void check_network(const char *folder, const char *name)
 {
     static struct golden g;
@@ -355,7 +435,7 @@ static void check_network(const char *folder, const char *name)
     char *tsv = xprintf("tests/golden/%s.tsv", name);
     if (!ok(read_golden(tsv, &g), "%s can be read", tsv))
         return;
-    char *so = xprintf("%s/../plugins/bench-%s.so", folder, g.plugin);
+    char *so = plugin_path(folder, g.plugin);
     free(tsv);
     if (!ok(plugin_open(so, &plugin, &err), "plugin %s", g.plugin)) {
         printf("# %s\n", err.text);
@@ -372,14 +452,45 @@ static void check_network(const char *folder, const char *name)
 int main(int argc, char **argv)
 {
     static const char *const networks[] = {
-        "mlp-300-100",        "lenet5-modern",   "lenet5-original",   "filters-gabor",
-        "alexnet-fashion",    "alexnet-cifar",   "vgg-fashion",       "vgg-11-cifar",
-        "vgg-13-cifar",       "vgg-16-cifar",    "vgg-19-cifar",      "googlenet-fashion",
-        "googlenet-cifar",    "resnet-fashion",  "resnet-20-fashion", "resnet-20",
-        "resnet-20-b",        "resnet-plain-20", "resnet-plain-32",   "resnet-32",
-        "resnet-32-b",        "resnet-44",       "resnet-44-b",       "resnet-56",
-        "resnet-56-b",        "resnet-110",      "resnet-18-cifar",   "efficientnet-fashion",
+        "mlp-300-100",
+        "lenet5-modern",
+        "lenet5-original",
+        "filters-gabor",
+        "alexnet-fashion",
+        "alexnet-cifar",
+        "vgg-fashion",
+        "vgg-11-cifar",
+        "vgg-13-cifar",
+        "vgg-16-cifar",
+        "vgg-19-cifar",
+        "googlenet-fashion",
+        "googlenet-cifar",
+        "resnet-fashion",
+        "resnet-20-fashion",
+        "resnet-20",
+        "resnet-20-b",
+        "resnet-plain-20",
+        "resnet-plain-32",
+        "resnet-32",
+        "resnet-32-b",
+        "resnet-44",
+        "resnet-44-b",
+        "resnet-56",
+        "resnet-56-b",
+        "resnet-110",
+        "resnet-18-cifar",
+        "efficientnet-fashion",
         "efficientnet-cifar",
+        "recurrent-rnn",
+        "recurrent-rnn-relu",
+        "recurrent-rnn-reverse",
+        "recurrent-lstm",
+        "recurrent-lstm-reverse",
+        "recurrent-lstm-peephole",
+        "recurrent-lstm-1997",
+        "recurrent-gru",
+        "recurrent-gru-reverse",
+        "recurrent-gru-before",
     };
     char folder[4096] = "";
     const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);

@@ -92,6 +92,9 @@ static nn_value laned(struct nn_graph *g)
     C(mean_width,        SIGNED,   nn_mean(IMAGE, 3))                                         \
     C(mean_images,       SIGNED,   nn_mean(laned(g), 0))                                      \
     C(sum_to_image,      SIGNED,   nn_sum(P("x", 2, 3, 4, 5, 6), 2))                          \
+    C(repeat_first,      SIGNED,   nn_repeat(P("x", 40, 3), 0, 5))                            \
+    C(repeat_middle,     SIGNED,   nn_repeat(P("x", 40, 3), 1, 5))                            \
+    C(repeat_last,       SIGNED,   nn_repeat(P("x", 40, 3), -1, 5))                           \
     C(affine,            SIGNED,   nn_affine(P("x", 700, 9)))                                 \
     C(affine_image,      SIGNED,   nn_affine(nn_scale(IMAGE, 0.5f)))                          \
     C(affine_lanes,      SIGNED,   nn_affine(laned(g)))                                       \
@@ -166,6 +169,9 @@ static nn_value laned(struct nn_graph *g)
     C(last_step,         SIGNED,   nn_last(P("x", BATCH, 5, 7), (nn_value){0}))               \
     C(at,                SIGNED,   nn_at(P("x", BATCH, 3, 7), 1))                             \
     C(final_cell,        SIGNED,   nn_final_cell(nn_lstm(SEQUENCE, 5, .length = I("length", 0)))) \
+    C(attend,            SIGNED,   nn_attend(P("q", BATCH, 3, 4), P("k", BATCH, 5, 4), .v = P("v", 4), \
+                                             .values = P("x", BATCH, 5, 7), .length = I("length", 0))) \
+    C(attend_keys,       SIGNED,   nn_attend(P("q", BATCH, 5), P("k", BATCH, 5, 5), .scale = 0.5f)) \
     C(mse,               SIGNED,   nn_mse(P("x", BATCH, 3, 7), P("t", BATCH, 3, 7)))          \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
@@ -260,6 +266,7 @@ static const struct exemption {
     {"scale_rows", "in evaluation only"},
     {"step", "0 wherever it has one; check 'step' sees that none passes"},
     {"stop_grad", "by definition not the derivative; see stopped()"},
+    {"attention", "none passes: for showing"},
     {"accuracy", "0 wherever it has one, and never asked for"},
 };
 

@@ -131,6 +131,30 @@ static void sums(void)
             sum_along(shapes[k], axis, axis % 2);
 }
 
+static void repeat_along(struct nn_shape shape, int axis)
+{
+    enum { TIMES = 7 };
+    begin();
+    const nn_value x = nn_param(g, "x", shape, NN_ONES);
+    run(nn_repeat(x, axis, TIMES));
+    size_t inner = 1;
+    for (int i = axis; i < NN_MAX_RANK && shape.dim[i]; i++)
+        inner *= (size_t)shape.dim[i];
+    for (size_t i = 0; i < elements; i++)
+        expect(i, (double)floats("x")[i / inner / TIMES * inner + i % inner]);
+    char what[64];
+    snprintf(what, sizeof what, "repeat of rank %d along axis %d", shape_rank(&shape), axis);
+    end(what, 0);
+}
+
+static void repeats(void)
+{
+    static const struct nn_shape shapes[] = {{{90}}, {{60, 7}}, {{4, 5, 6}}, {{N, 3, 5, 4}}};
+    for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++)
+        for (int axis = 0; axis <= shape_rank(&shapes[k]); axis++)
+            repeat_along(shapes[k], axis);
+}
+
 static void softmax(void)
 {
     begin();
@@ -412,6 +436,7 @@ static void all(void)
     elementwise();
     binary();
     sums();
+    repeats();
     softmax();
     products();
     arrangement();

@@ -11,10 +11,12 @@ enum { BATCH = 8 };
 #define I(name, ...) nn_input_(g, name, NN_I32, NN_SHAPE(__VA_ARGS__), AT)
 #define P(name, ...) nn_param_(g, name, NN_SHAPE(__VA_ARGS__), NN_ONES, AT)
 
-#define CONV(...) ((struct nn_conv2d_opts){.out = __VA_ARGS__})
-#define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
-#define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
-#define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define CONV(...)  ((struct nn_conv2d_opts){.out = __VA_ARGS__})
+#define POOL(...)  ((struct nn_pool_opts){.kernel = __VA_ARGS__})
+#define LRN(...)   ((struct nn_lrn_opts){__VA_ARGS__})
+#define OUT(...)   ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define TO(...)    ((struct nn_attend_opts){.keys = __VA_ARGS__})
+#define CELLS(...) ((struct nn_recurrent_opts){.hidden = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
 
@@ -52,6 +54,10 @@ static const float weights[64];
       "sum: [N,3] has no axis 2") \
     M(nn_mean_(F("x", 3), -3, AT), \
       "mean: [N,3] has no axis -3") \
+    M(nn_repeat_(F("x", 3), 3, 2, AT), \
+      "repeat: [N,3] 2 times along a new axis 3") \
+    M(nn_repeat_(F("x", 3), 1, 0, AT), \
+      "repeat: [N,3] 0 times along a new axis 1") \
     M(nn_softmax_(F("x", 3, 4, 5), AT), \
       "softmax: [N,3,4,5] is an image, stored channels last; nn_flatten() it first") \
     M(nn_affine_(F("x", 3, 4), AT), \
@@ -66,6 +72,14 @@ static const float weights[64];
       "linear: 0 outputs, wanted at least 1") \
     M(nn_linear_(F("x", 3, 28, 28), OUT(10), AT), \
       "linear: [N,3,28,28] is an image, stored channels last; nn_flatten() it first") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(0), AT), \
+      "lstm: 0 hidden units") \
+    M(nn_rnn_(F("x", 3, 4), CELLS(5, .span = 9), AT), \
+      "rnn: forget_bias and span are for an LSTM with a forget gate or a GRU, and no bias init") \
+    M(nn_gru_(F("x", 3, 4), CELLS(5, .span = 9, .forget_bias = 1), AT), \
+      "gru: span 9, forget_bias 1: wanted one of them, a span of 2 steps or more") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(5, .span = 1), AT), \
+      "lstm: span 1, forget_bias 0: wanted one of them, a span of 2 steps or more") \
     M(nn_conv2d_(F("x", 784), CONV(6, .kernel = 5), AT), \
       "conv2d: [N,784] has rank 2, wanted 4") \
     M(nn_conv2d_(F("x", 1, 4, 9), CONV(6, .kernel = 7, .pad = 1), AT), \
@@ -125,7 +139,7 @@ static const float weights[64];
     M(nn_join_(1, 3, (nn_value[]){F("a", 2), F("b", 4), I("i", 4)}, AT), \
       "concat: [N,4] must hold numbers (NN_F32)") \
     M(many(F("a", 2)), \
-      "concat: 9 values, wanted at most 8") \
+      "concat: 17 values, wanted at most 16") \
     M(nn_pad_(F("x", 5), 2, 1, 1, AT), \
       "pad: [N,5] has no axis 2") \
     M(nn_pad_(F("x", 5), 1, 0, -1, AT), \
@@ -156,6 +170,20 @@ static const float weights[64];
       "smooth_cross_entropy: [N,10] has no label for each row in [N,3]") \
     M(nn_smooth_cross_entropy_(F("x", 10), I("label", 0), 1.0f, AT), \
       "smooth_cross_entropy: s is 1, wanted 0 <= s < 1") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 7)), AT), \
+      "attend: keys is [N,5,7], wanted [N,5,6]") \
+    M(nn_attend_(F("q", 6), TO(F("k", 6)), AT), \
+      "attend: [N,6] has rank 2, wanted 3") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .values = F("x", 4, 6)), AT), \
+      "attend: values is [N,4,6], wanted [N,5,6]") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .v = P("v", 5)), AT), \
+      "attend: v is [5], wanted [6]") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .length = I("l", 4)), AT), \
+      "attend: [N,4] has rank 2, wanted 1") \
+    M(nn_attend_(F("q", 4, 6), TO(F("k", 5, 6), .v = P("v", 6), .scale = 2), AT), \
+      "attend: scale is for scores without v") \
+    M(nn_attention_(nn_relu_(F("x", 6), AT), AT), \
+      "attention: relu attends to nothing") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")
 /* clang-format on */

@@ -32,6 +32,8 @@ static const struct form forms[] = {
     {"lstm of 1997",              LSTM, 19, .states = true, .o = {.no_forget = true}},
     {"lstm of 1997, peepholes",   LSTM, 19, .lengths = true, .cell = true, .o = {.no_forget = true, .peepholes = true}},
     {"lstm, peepholes",           LSTM, 19, .o = {.peepholes = true}},
+    {"lstm, no bias",             LSTM, 19, .states = true, .o = {.no_bias = true}},
+    {"gru, no bias",              GRU,  19, .lengths = true, .o = {.no_bias = true}},
     {"gru",                       GRU,  19, .o = {.reverse = false}},
     {"gru, one bias, state",      GRU,  40, .states = true, .o = {.one_bias = true}},
     {"gru, lengths, reverse",     GRU,  33, .lengths = true, .states = true, .o = {.reverse = true}},
@@ -137,8 +139,8 @@ static nn_value written_out(struct nn_graph *g, const struct form *f, nn_value x
     nn_row(g, "layer");
     k.w = P(g, "weight_ih", gates * H, INPUT);
     k.u = P(g, "weight_hh", gates * H, H);
-    k.b = P(g, "bias_ih", gates * H);
-    k.b2 = f->o.one_bias || f->o.reset_before ? none : P(g, "bias_hh", gates * H);
+    k.b = f->o.no_bias ? none : P(g, "bias_ih", gates * H);
+    k.b2 = f->o.no_bias || f->o.one_bias || f->o.reset_before ? none : P(g, "bias_hh", gates * H);
     if (f->o.peepholes)
         k.peep = P(g, "peep", 3, H);
     for (int s = 0; s < STEPS; s++) {
@@ -301,6 +303,34 @@ static void check_threads(const struct form *f)
     release(&one);
 }
 
+/* Biases that are asked for: of units that keep for 2, 4, 6 and 8 steps. */
+static void check_span(void)
+{
+    enum { H = 4, SPAN = 10 };
+    struct nn_graph *g = graph_new(1);
+    const nn_value x = P(g, "x", 1, 2, 3);
+    nn_row(g, "lstm");
+    const nn_value a = nn_last(nn_lstm(x, H, .span = SPAN), (nn_value){0});
+    nn_row(g, "gru");
+    const nn_value b = nn_last(nn_gru(x, H, .span = SPAN), (nn_value){0});
+    nn_minimize(nn_mean(nn_mean(nn_add(a, b), 1), 0));
+    struct program *p = program_new(g, &(struct program_options){.threads = 1}, NULL);
+    const float *lstm = program_find(p, TENSOR_PARAM, "lstm.bias_ih")->data,
+                *gru = program_find(p, TENSOR_PARAM, "gru.bias_ih")->data;
+    double worst = 0, rest = 0;
+    for (int j = 0; j < H; j++) {
+        const double kept = log(2.0 * (j + 1));
+        worst = fmax(worst, fabs((double)lstm[H + j] - kept) + fabs((double)lstm[j] + kept));
+        worst = fmax(worst, fabs((double)gru[H + j] - kept));
+        rest += fabs((double)lstm[2 * H + j]) + fabs((double)lstm[3 * H + j]);
+        rest += fabs((double)gru[j]) + fabs((double)gru[2 * H + j]);
+    }
+    is_near(worst, 0, 1e-6, "span: logarithms at f and z, the negative at i");
+    is_near(rest, 0, 0, "and nothing elsewhere");
+    program_free(p);
+    graph_free(g);
+}
+
 int main(void)
 {
     struct err err = {0};
@@ -310,5 +340,6 @@ int main(void)
         check_form(&forms[i]);
     for (int i = 0; i < FORMS; i++)
         check_threads(&forms[i]);
+    check_span();
     return done();
 }

@@ -261,8 +261,14 @@ static void test_items(void)
     wrong = 0;
     for (size_t i = 0; i < s.series[0].rows; i++)
         wrong +=
-            s.series[1].tokens[i] != (i >= 100) || s.series[0].at[i + 1] - s.series[0].at[i] > 6;
+            s.series[1].tokens[i] != (i >= 100) || s.series[0].at[i + 1] - s.series[0].at[i] > 7;
     is_int(wrong, 0, "labels");
+    const struct sequence_input *tokens = sequences_input(&s, "tokens"),
+                                *next = sequences_input(&s, "next");
+    is_int(sequences_steps(&s, tokens, 0), 5, "anna0");
+    is_int(sequences_steps(&s, next, 0), 6, "and its end, to be said");
+    is_int(s.series[0].tokens[5], TOKEN_END, "</s>");
+    is_int(sequences_input(&s, "class")->tokens, 2, "the language as what is given");
     ok(!s.synthetic, "real");
     sequences_close(&s);
     text_release(&a);
@@ -351,6 +357,25 @@ static void test_tabs(void)
        "%s", text_str(&s.notes));
     sequences_close(&s);
     text_release(&t);
+}
+
+static void test_scan(void)
+{
+    struct sequences s;
+    struct err err;
+    folder("scan");
+    put("scan/tasks_test_simple.txt", "IN: jump left OUT: I_TURN_LEFT I_JUMP\n");
+    const char *train = put("scan/tasks_train_simple.txt",
+                            "IN: jump OUT: I_JUMP\nIN: jump twice OUT: I_JUMP I_JUMP\n"
+                            "IN: left OUT: I_TURN_LEFT\nIN: turn left OUT: I_TURN_LEFT\n"
+                            "IN: nowhere\nOUT: I_JUMP\n");
+    ok(open_task("pairs", train, &s, &err), "commands and actions%s", err.text);
+    is_int(s.items[SPLIT_TRAIN], 4, "all of the file are for training");
+    is_int(s.items[SPLIT_TEST], 1, "the file beside it is for testing");
+    is_pair(&s, SPLIT_TEST, 0, "jump left", "i_turn_left i_jump");
+    ok(strstr(text_str(&s.notes), "2 without TAB") && strstr(text_str(&s.notes), "line 5"), "%s",
+       text_str(&s.notes));
+    sequences_close(&s);
 }
 
 static void test_ding(void)
@@ -543,6 +568,7 @@ int main(void)
     test_items();
     test_parallel();
     test_tabs();
+    test_scan();
     test_ding();
     test_sword();
     test_books();

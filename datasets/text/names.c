@@ -1,4 +1,5 @@
-/* names.c — which language is a name of? Task "names": tokens (characters) and label.
+/* names.c — which language is a name of? Task "names": tokens (characters) and label. Or the other
+ * way round, say a name of that class: class, tokens and next, which ends with </s>.
  *
  *     --data DIR   a file for each class, called after it (Arabic.txt, .gz, .xz), a name a line.
  * Left out, counted and told: lines that are empty, not UTF-8, or of more than 100 bytes. nothing
@@ -22,12 +23,13 @@ enum { NAME_BYTES = 100, CLASSES_MOST = 256, MADE = 20000 };
 
 static void add_name(struct sequences *s, const char *name, size_t bytes, int32_t label)
 {
-    int32_t id[NAME_BYTES];
+    int32_t id[NAME_BYTES + 1];
     size_t n = 0;
     struct token token;
     const int split = sequences_twentieth(name, bytes) < 2 ? SPLIT_TEST : SPLIT_TRAIN;
     while (vocabulary_next(TOKEN_CHARACTERS, &name, &bytes, &token))
         id[n++] = vocabulary_add(s->vocabulary[0], token.bytes, token.n);
+    id[n++] = TOKEN_END;
     sequences_assign(s, series_add(&s->series[0], id, n), split);
     series_add(&s->series[1], &label, 1);
 }
@@ -35,12 +37,15 @@ static void add_name(struct sequences *s, const char *name, size_t bytes, int32_
 static void declare(struct sequences *s, int classes)
 {
     const struct vocabulary *v = s->vocabulary[0];
-    const struct sequence_input tokens = {
-        .name = "tokens", .length = "length", .tokens = vocabulary_count(v), .vocabulary = v};
-    const struct sequence_input label = {
-        .name = "label", .series = 1, .scalar = true, .tokens = classes};
-    sequences_add_input(s, tokens);
-    sequences_add_input(s, label);
+    const int n = vocabulary_count(v);
+    const struct sequence_input inputs[] = {
+        {.name = "tokens", .length = "length", .cut = 1, .tokens = n, .vocabulary = v},
+        {.name = "label", .series = 1, .scalar = true, .tokens = classes},
+        {.name = "next", .pad = -1, .tokens = n, .vocabulary = v},
+        {.name = "class", .series = 1, .scalar = true, .tokens = classes},
+    };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        sequences_add_input(s, inputs[i]);
 }
 
 /* ---------------------------------------------------------------------- files */

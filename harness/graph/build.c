@@ -230,6 +230,13 @@ nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, stru
     return leaf_add(g, &op_param, name, NN_F32, s, attr, at);
 }
 
+nn_value nn_param_from_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data,
+                        const char *at)
+{
+    return leaf_add(g, &op_param, name, NN_F32, s, (struct attr){.init = NN_ZEROS, .data = data},
+                    at);
+}
+
 nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init,
                     const char *at)
 {

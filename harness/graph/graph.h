@@ -14,7 +14,7 @@
 #include "kernels/kernels.h"
 #include "nn.h"
 
-enum { NODE_INPUTS = 8, ROW_TEXT = 32 };
+enum { NODE_INPUTS = 16, ROW_TEXT = 32 };
 
 enum layout { PLAIN, LANES };                        /* kernels.h on lanes; PLAIN rank 4 is NHWC */
 enum pass { FORWARD, BACKWARD, UPDATE, FEED };
@@ -25,8 +25,12 @@ extern const struct op *const all_ops[]; /* NULL-terminated */
 #include "graph/ops.def"
 #undef OP
 
-/* Inputs that a recurrent layer, or its gradient, may have: attr.at_in[]. OWN: peepholes, or a bias. */
-enum { AT_LENGTH, AT_H0, AT_C0, AT_OWN, AT_DY, AT_DC_END, AT_INPUTS };
+/* Inputs that a recurrent layer, attention, or their gradients, may have: attr.at_in[]. OWN: peepholes, or
+ * a bias; ATTENDED: how many keys. */
+enum {
+    AT_LENGTH, AT_H0, AT_C0, AT_OWN, AT_DY, AT_DC_END,
+    AT_KEYS, AT_VALUES, AT_ATTENDED, AT_V, AT_INPUTS
+};
 
 /* What is particular to a node; which fields mean something stands at the head of its op's
  * file. Small enough to copy. */

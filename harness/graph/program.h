@@ -30,6 +30,8 @@ const char *graph_error(const struct nn_graph *g);  /* the first error, or NULL 
 double graph_params(const struct nn_graph *g);      /* trained scalars; masked weights do not count */
 double graph_macs(const struct nn_graph *g);        /* of one sample, forward: reference §0 */
 
+bool graph_stops_gradients(const struct nn_graph *g); /* by nn_stop_grad(): they are not the loss's slope */
+
 /* Of an input by name, without the batch; of rank 0 where there is none. And how many classes the
  * scores tell apart; 0 where there are none. */
 struct nn_shape graph_input(const struct nn_graph *g, const char *name);

@@ -26,6 +26,14 @@ int graph_classes(const struct nn_graph *g)
     return rank ? g->node[output].shape.dim[rank - 1] : 0;
 }
 
+bool graph_stops_gradients(const struct nn_graph *g)
+{
+    bool stops = false;
+    for (int i = 0; i < g->nodes; i++)
+        stops |= g->node[i].op == &op_stop_grad && grad_wanted(g, i, 0);
+    return stops;
+}
+
 /* ------------------------------------------------------------ facts of the data */
 
 enum { FACTS = sizeof((struct nn_graph *)0)->facts / sizeof((struct nn_graph *)0)->facts[0] };

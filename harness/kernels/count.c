@@ -91,6 +91,19 @@ static double cell_grad(const struct kn_recurrent *r)
     return plain[r->cell] + (r->peep ? r->cell == KN_LSTM ? 12 : 8 : 0);
 }
 
+/* Of attention: all scores, their softmax and what they weigh; dv is a sum over all of them too. */
+static double attend(const struct kn_attend *a)
+{
+    const double score = (a->v ? 4 : 2) * D(a->A), each = score + 5 + 2 * D(a->E);
+    return D(a->N) * D(a->T) * D(a->S) * each;
+}
+
+static double attend_grad(const struct kn_attend *a)
+{
+    const double key = (a->v ? 10 : 4) * D(a->A) + (a->v ? 0 : 1);
+    return D(a->N) * D(a->T) * D(a->S) * (4 * D(a->E) + 4 + key);
+}
+
 /* ------------------------------------------------------------------ the table */
 
 /* Macros like N_X_Y hold parameters and arguments; one more expansion takes them apart. */

@@ -19,6 +19,7 @@
 
 #include "base/crew.h"
 #include "base/err.h"
+#include "kernels/attend.h"
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 #include "kernels/recurrent.h"

@@ -638,6 +638,10 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
     ID(recurrent_f32)        = &call_recurrent_f32,
     ID(recurrent_grad_f32)   = &call_recurrent_grad_f32,
 
+    ID(attend_work_f32)      = &call_attend_work_f32,
+    ID(attend_f32)           = &call_attend_f32,
+    ID(attend_grad_f32)      = &call_attend_grad_f32,
+
     ID(peak_f32)            = CALL("rounds", "%d", "u", 0, floats_sink, 0, run_peak_f32, 0, want_peak, flops_peak, 0),
     ID(triad_f32)           = THREE(triad_f32, "rr"),
 };

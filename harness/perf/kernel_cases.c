@@ -93,6 +93,15 @@ const struct kernel_case kernel_cases[] = {
     CASE(recurrent_grad_f32, "lstm", CASE_LARGE, 64, 64, 512, 4)
     CASE(recurrent_work_f32, "lstm", "lstm, 256 units", 64, 64, 256, 4)
 
+    /* attention: N T S A E; forms "tanh", "dot" */
+    CASE(attend_f32,      "tanh", "seq2seq, 256 units", 64, 20, 20, 256, 256)
+    CASE(attend_f32,      "dot",  "seq2seq, 256 units", 64, 20, 20, 256, 256)
+    CASE(attend_f32,      "tanh", CASE_LARGE, 64, 16, 100, 512, 1024)
+    CASE(attend_grad_f32, "tanh", "seq2seq, 256 units", 64, 20, 20, 256, 256)
+    CASE(attend_grad_f32, "dot",  "seq2seq, 256 units", 64, 20, 20, 256, 256)
+    CASE(attend_grad_f32, "tanh", CASE_LARGE, 64, 16, 100, 512, 1024)
+    CASE(attend_work_f32, "tanh", "seq2seq, 256 units", 64, 20, 20, 256, 256)
+
     /* pooling: N H W C*lanes, kernel, stride, pad */
     POOL("lenet5 S2", 8, 28, 28, 96, 2, 2, 0)
     POOL("lenet5 S4", 8, 10, 10, 256, 2, 2, 0)

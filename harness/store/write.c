@@ -67,7 +67,7 @@ static bool plugin_id(struct sql *s, const char *name, const char *path,
  * when small; the rest, accuracies and scores, when large. */
 static bool metric_id(struct sql *s, const char *name, int64_t *id, struct err *err)
 {
-    static const char *const small[] = {"*loss*", "*error*", "*perplexity*", "*distance*"};
+    static const char *const small[] = {"*loss*", "*error*", "*perplexity*", "*distance*", "*mse*"};
     static const char *const percent[] = {"*accuracy*", "*%*", "*error*"};
     int64_t better = 1;
     const char *unit = "1";
@@ -318,6 +318,13 @@ bool store_run_epoch(struct store_run *r, const struct run_epoch *epoch, struct 
         return false;
     forget_epochs(r);
     return true;
+}
+
+/* At once, because nothing is timed any more. */
+bool store_run_sample(struct store_run *r, const struct run_sample *sample, struct err *err)
+{
+    struct sql *s = &r->store->sql;
+    return sql_begin(s, err) && sql_end(s, store_write_said(s, r->id, sample, err), err);
 }
 
 bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct err *err)

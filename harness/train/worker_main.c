@@ -13,6 +13,7 @@
 #include "train/loop.h"
 #include "train/plugin_task.h"
 #include "train/run.h"
+#include "train/sample.h"
 #include "train/spawn.h"
 #include "train/wire.h"
 
@@ -43,6 +44,12 @@ static void on_epoch(void *arg, const struct run_epoch *epoch)
 {
     (void)arg;
     speak(FRAME_EPOCH, wire_pack(wire_epoch, epoch));
+}
+
+static void on_sample(void *arg, const struct run_sample *sample)
+{
+    (void)arg;
+    speak(FRAME_SAMPLE, sample_json(sample));
 }
 
 static void on_layer(void *arg, const struct run_layer *layer)
@@ -76,6 +83,7 @@ static int task_run(const json_t *job)
     static const struct run_sink sink = {.plan = on_plan,
                                          .progress = on_progress,
                                          .epoch = on_epoch,
+                                         .sample = on_sample,
                                          .layer = on_layer,
                                          .counter = on_counter,
                                          .profile = on_profile,

@@ -4,10 +4,12 @@ precision) says of our networks. Run by hand, from the root of the tree:
 
     python3 tests/golden/make_golden.py [NAME-VARIANT ...]   # PyTorch 2.x and NumPy
 
-Pictures, labels and initial weights are integer formulas that t_golden.c evaluates
+Pictures, labels, tokens and initial weights are integer formulas that t_golden.c evaluates
 to the same bits, so that the files hold results only: the losses of ten steps and,
 of the first step's gradients, norms, projections and some elements; of running means
 and variances norms and projections after the tenth. Dropout is left out on both sides.
+A step of sequences begins with the state that the one before it left, where a network
+carries one; its inputs are the same in each.
 
 Rectifiers and maxima have kinks, and where a number lies on one, single precision may
 take the other side, which moves some gradients by up to 4e-2 of their norm, in PyTorch's
@@ -378,6 +380,160 @@ class EfficientNet(Table):
         return F.cross_entropy(self.full("fc", x), label, label_smoothing=0.1)
 
 
+# ---- sequences: torch.nn's layers where it has them, equations where it has not
+
+
+class Input:
+    """Noise, or integers of [low, high); at and behind step `until` of each sample, an input, they are `pad`."""
+
+    def __init__(self, name, shape, low=0, high=0, until=None, pad=0):
+        self.name, self.shape, self.low, self.high, self.until, self.pad = name, shape, low, high, until, pad
+
+    def values(self, batch, stream, others):
+        count = batch * int(np.prod(self.shape, dtype=int))
+        if not self.high:
+            return torch.from_numpy(noise(stream, count)).double().reshape(batch, *self.shape)
+        x = self.low + (noise(stream, count).astype(np.float64) * 2**23 + 2**23).astype(np.int64) % (self.high - self.low)
+        x = torch.from_numpy(x).reshape(batch, *self.shape)
+        if self.until:
+            x[torch.arange(self.shape[0]) >= others[self.until][:, None]] = self.pad
+        return x
+
+    def describe(self, stream, out):
+        out.write(f"input\t{self.name}\t{stream}\t{self.low}\t{self.high}\t{self.until or '-'}\t{self.pad}\n")
+
+
+class Sequences(nn.Module):
+    """Parameters are named <row>.<what> as torch.nn's are, without the number of the layer; `tokens` and
+    `lengths` are what our networks are told about their inputs before they are built."""
+
+    inputs, tokens, lengths = [], {}, {}
+
+    def named_parameters(self, *args, **options):
+        for name, p in super().named_parameters(*args, **options):
+            yield re.sub("_l0$", "", name), p
+
+    def parameters(self, recurse=True):
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def cell(self, name, kind, i, h):
+        """A layer of torch.nn, or the parameters of one that it has not."""
+        usual = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+        if kind == "relu":
+            layer = nn.RNN(i, h, batch_first=True, nonlinearity="relu")
+        elif kind in usual:
+            layer = usual[kind](i, h, batch_first=True)
+        else:
+            layer, gates = nn.Module(), {"peephole": 4, "1997": 3, "before": 3}[kind]
+            layer.weight_ih, layer.weight_hh = nn.Parameter(torch.empty(gates * h, i)), nn.Parameter(torch.empty(gates * h, h))
+            layer.bias_ih = nn.Parameter(torch.empty(gates * h))
+            if kind != "before":
+                layer.bias_hh = nn.Parameter(torch.empty(gates * h))
+            if kind == "peephole":
+                layer.peep = nn.Parameter(torch.empty(3, h))
+        layer.kind = kind
+        self.add_module(name, layer)
+
+    def run(self, name, x, length=None, state=None, reverse=False):
+        """All hidden states, and the last of each sample: h, or of an LSTM (h, c). State alike, or None."""
+        layer = self.get_submodule(name)
+        length = torch.full((len(x),), x.shape[1]) if length is None else length
+        x = backwards(x, length) if reverse else x
+        if hasattr(layer, "batch_first"):
+            y, state = run_torch(layer, x, length, state)
+        else:
+            y, state = run_equations(layer, x, length, state)
+        return backwards(y, length) if reverse else y, state
+
+
+def backwards(x, length):
+    """Each sample's steps from the last to the first, what lies behind them as it was."""
+    t, length = torch.arange(x.shape[1])[None], length[:, None]
+    return x.gather(1, torch.where(t < length, length - 1 - t, t)[..., None].expand_as(x))
+
+
+def run_torch(layer, x, length, state):
+    cells = isinstance(layer, nn.LSTM)
+    if state is not None:
+        state = tuple(s[None] for s in state) if cells else state[None]
+    packed = nn.utils.rnn.pack_padded_sequence(x, length, batch_first=True, enforce_sorted=False)
+    y, state = layer(packed, state)
+    y, _ = nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
+    return y, tuple(s[0] for s in state) if cells else state[0]
+
+
+def peephole(p, a, u, h, c):
+    """Gers & Schmidhuber 2000: input and forget gate see the cell as it was, the output gate as it is."""
+    i, f, g, o = (a + u).chunk(4, 1)
+    i, f = torch.sigmoid(i + p.peep[0] * c), torch.sigmoid(f + p.peep[1] * c)
+    c = f * c + i * torch.tanh(g)
+    return torch.sigmoid(o + p.peep[2] * c) * torch.tanh(c), c
+
+
+def lstm_1997(p, a, u, h, c):
+    """Hochreiter & Schmidhuber 1997 with today's squashing functions: no forget gate."""
+    i, g, o = (a + u).chunk(3, 1)
+    c = c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def gru_before(p, a, u, h, c):
+    """Cho et al. 2014: the reset gate acts on the state, not on its product."""
+    n = len(a[0]) // 3
+    r, z = torch.sigmoid(a[:, :2 * n] + h @ p.weight_hh[:2 * n].T).chunk(2, 1)
+    return (1 - z) * torch.tanh(a[:, 2 * n:] + (r * h) @ p.weight_hh[2 * n:].T) + z * h, c
+
+
+def run_equations(p, x, length, state):
+    step = {"peephole": peephole, "1997": lstm_1997, "before": gru_before}[p.kind]
+    zero = x.new_zeros(len(x), p.weight_hh.shape[1])
+    cells = p.kind != "before"
+    h, c = (zero, zero) if state is None else state if cells else (state, zero)
+    a, y = F.linear(x, p.weight_ih, p.bias_ih), []
+    for t in range(x.shape[1]):
+        alive = (t < length)[:, None]
+        u = None if p.kind == "before" else F.linear(h, p.weight_hh, p.bias_hh)
+        new_h, new_c = step(p, a[:, t], u, h, c)
+        h, c = torch.where(alive, new_h, h), torch.where(alive, new_c, c)
+        y.append(torch.where(alive, h, 0 * h))
+    return torch.stack(y, 1), (h, c) if cells else h
+
+
+def score(logits, next):
+    """Over all steps that count."""
+    return F.cross_entropy(logits.flatten(0, 1), next.flatten(), ignore_index=-1)
+
+
+class TwoLayers(Sequences):
+    """tests/plugins/recurrent.c: all that a layer can be given."""
+
+    steps, units, classes = 7, 19, 6
+    inputs = [Input("values", (steps, 5)), Input("length", (), 1, steps + 1),
+              Input("next", (steps,), 0, classes, "length", -1)]
+
+    def __init__(self, kind, reverse=False):
+        super().__init__()
+        self.has_cell, self.reverse = kind in ("lstm", "peephole", "1997"), reverse
+        self.begin = nn.Linear(5, self.units)
+        if self.has_cell:
+            self.add_module("cell_", nn.Linear(5, self.units))
+        self.cell("first", kind, 5, self.units)
+        self.cell("second", kind, self.units, self.units)
+        self.output = nn.Linear(self.units, self.classes)
+
+    def named_parameters(self, *args, **options):
+        for name, p in super().named_parameters(*args, **options):
+            yield name.replace("cell_.", "cell."), p
+
+    def forward(self, values, length, next):
+        state = torch.tanh(self.begin(values[:, 0]))
+        if self.has_cell:
+            state = state, torch.tanh(self.cell_(values[:, 0]))
+        y, state = self.run("first", values, length, state, self.reverse)
+        y, _ = self.run("second", y, None, state, self.reverse)
+        return score(self.output(y), next)
+
+
 # ---- name, variant, network and its arguments, batch, optimizer as in struct nn_recipe
 
 SGD, ADAM, ADAMW = "sgd", "adam", "adamw"
@@ -414,6 +570,16 @@ GOLDEN = [
     ("resnet", "18-cifar", (ResNet, COLOUR, (2, 2, 2, 2), 64, "B"), 4, SGD, 2e-4, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 2, 1, 1, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
     ("efficientnet", "cifar", (EfficientNet, COLOUR, 1, 1, (1, 1, 2, 2, 2, 1, 2, 1)), 8, SGD, 0.003, 0.9, 5e-4, 0),
+    ("recurrent", "rnn", (TwoLayers, "rnn"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("recurrent", "rnn-relu", (TwoLayers, "relu"), 6, SGD, 0.1, 0.9, 0, 0),
+    ("recurrent", "rnn-reverse", (TwoLayers, "rnn", True), 6, SGD, 0.3, 0.9, 0, 1),
+    ("recurrent", "lstm", (TwoLayers, "lstm"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("recurrent", "lstm-reverse", (TwoLayers, "lstm", True), 6, ADAM, 0.01, 0.9, 0, 0),
+    ("recurrent", "lstm-peephole", (TwoLayers, "peephole"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("recurrent", "lstm-1997", (TwoLayers, "1997"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("recurrent", "gru", (TwoLayers, "gru"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("recurrent", "gru-reverse", (TwoLayers, "gru", True), 6, ADAM, 0.01, 0.9, 0, 0),
+    ("recurrent", "gru-before", (TwoLayers, "before"), 6, SGD, 0.3, 0.9, 0, 0),
 ]
 
 
@@ -450,9 +616,19 @@ def start(net, streams):
         p.data = initial(name, p, streams[name]) * getattr(net, "mask", {}).get(name, 1)
 
 
-def pictures(net, batch, stream):
-    x = noise(stream, batch * int(np.prod(net.shape)))
-    return torch.from_numpy(x).double().reshape(batch, *net.shape)
+def inputs(net, batch, stream):
+    """What forward() takes, by name; of sequences each from a stream of its own."""
+    if not isinstance(net, Sequences):
+        x = noise(stream, batch * int(np.prod(net.shape)))
+        return {"x": torch.from_numpy(x).double().reshape(batch, *net.shape), "label": labels(batch)}
+    x = {}
+    for k, i in enumerate(net.inputs):
+        x[i.name] = i.values(batch, input_stream(stream, k), x)
+    return x
+
+
+def input_stream(stream, k):
+    return 3000 + 10 * stream + k
 
 
 # ---- away from kinks
@@ -521,7 +697,7 @@ def settle(row, stream):
     streams = {name: 100 + i for i, (name, _) in enumerate(net.named_parameters())}
     start(net, streams)
     with torch.no_grad(), Settling(net, streams) as kinks:
-        net(pictures(net, batch, stream), labels(batch))
+        net(**inputs(net, batch, stream))
     return streams, kinks
 
 
@@ -547,6 +723,15 @@ def describe(tensor, stream, out):
     """Norm and product with noise."""
     product = float(tensor.double() @ torch.from_numpy(noise(stream, tensor.numel())).double())
     out.write(f"\t{float(tensor.norm()):.9g}\t{stream}\t{product:.9g}")
+
+
+def describe_inputs(net, stream, out):
+    for name, count in net.tokens.items():
+        out.write(f"tokens\t{name}\t{count}\n")
+    for name, steps in net.lengths.items():
+        out.write(f"length\t{name}\t{steps}\n")
+    for k, i in enumerate(net.inputs):
+        i.describe(input_stream(stream, k), out)
 
 
 def describe_params(net, streams, out):
@@ -575,14 +760,16 @@ def train(row, stream, streams, dtype, out):
     name, variant, _, batch, kind, rate, momentum, decay, clip = row
     net = network_of(row)
     start(net, streams)
+    if isinstance(net, Sequences):
+        describe_inputs(net, stream, out)
     describe_params(net, streams, out)
     net.to(dtype)
-    x, label = pictures(net, batch, stream).to(dtype), labels(batch)
+    x = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs(net, batch, stream).items()}
     opt = optimizer_of(kind, net.parameters(), rate, momentum, decay)
     losses, grads = [], []
     for step in range(STEPS):
         opt.zero_grad()
-        loss = net(x, label)
+        loss = net(**x)
         loss.backward()
         losses.append(loss.item())
         if step == 0:

@@ -66,6 +66,27 @@ bool rows_with_labels_ok(nn_value x, nn_value label, const char *op, const char 
     return false;
 }
 
+void take_input(nn_value *in, int *count, struct attr *attr, int which, nn_value v)
+{
+    attr->at_in[which] = 0;
+    if (failed(v))
+        return;
+    attr->at_in[which] = (uint8_t)*count;
+    in[(*count)++] = v;
+}
+
+nn_value optional_in_of(struct nn_graph *g, int id, int which)
+{
+    const int k = g->node[id].attr.at_in[which];
+    return k ? in_of(g, id, k) : value_failed;
+}
+
+bool optional_wanted(const struct nn_graph *g, int id, int which)
+{
+    const int k = g->node[id].attr.at_in[which];
+    return k && grad_wanted(g, id, k);
+}
+
 nn_value emit(struct nn_graph *g, const struct op *op, int like, struct attr attr, int inputs,
               const nn_value *in)
 {

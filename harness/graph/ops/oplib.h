@@ -32,6 +32,14 @@ bool operand_rows_ok(nn_value x, int type, const char *op, const char *at);
 /* The same for x [N,K] or [N,T,K] of floats and one integer for each of its rows. */
 bool rows_with_labels_ok(nn_value x, nn_value label, const char *op, const char *at);
 
+/* Appends v to the inputs of a node that is being made, if there is v, and notes its place in
+ * attr.at_in[which]. */
+void take_input(nn_value *in, int *count, struct attr *attr, int which, nn_value v);
+
+/* Input `which` of node `id`, without a node if there is none; does it lead to a parameter? */
+nn_value optional_in_of(struct nn_graph *g, int id, int which);
+bool optional_wanted(const struct nn_graph *g, int id, int which);
+
 /* Appends a node with the shape and type of node `like`. */
 nn_value emit(struct nn_graph *g, const struct op *op, int like, struct attr attr, int inputs,
               const nn_value *in);
@@ -93,6 +101,23 @@ static inline struct range share_elements(const struct step *s, const struct cre
 {
     return share_of(crew, shape_elements(&s->node->shape), 256);
 }
+
+/* An input that may be missing. */
+static inline const void *optional_in(const struct step *s, int which)
+{
+    const int k = s->node->attr.at_in[which];
+    return k ? s->in[k] : NULL;
+}
+
+/* What y, whose output is at `out`, keeps behind it (attr.behind). */
+static inline float *record_at(const struct node *y, const void *out)
+{
+    return (float *)(uintptr_t)out + shape_moments_at(y);
+}
+
+/* A gradient of the shape of node `like` that the node of `made` has left behind y, `from` floats
+ * further on: left.c. */
+nn_value left_behind(nn_value made, nn_value y, int like, size_t from);
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 

@@ -15,21 +15,8 @@ struct record {
 };
 struct record record_of(const struct node *y);
 
-/* The record of y in memory. */
-static inline float *record_at(const struct node *y, const void *out)
-{
-    return (float *)(uintptr_t)out + shape_moments_at(y);
-}
-
 /* What any of the family has in common for the kernel: sizes, the cell, what y has kept. */
 struct kn_recurrent recurrent_of(const struct node *y, const void *out);
-
-/* An input that may be missing. */
-static inline const void *optional_in(const struct step *s, int which)
-{
-    const int k = s->node->attr.at_in[which];
-    return k ? s->in[k] : NULL;
-}
 
 void recurrent_grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS]);
 

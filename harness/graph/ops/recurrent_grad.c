@@ -1,10 +1,9 @@
 /* recurrent_grad.c — the gradients of recurrent layers.
  *
- *     recurrent_grad    da [N,T,G H], in place of the gates; leaves dh0, dc0, dpeep behind y
+ *     recurrent_grad    da [N,T,G H], in place of the gates; leaves dh0, dc0, dpeep behind y (left.c)
  *     recurrent_weight  dU = da^T (h before each step), one product as deep as batch and time;
  *                       rows of the GRU's n apart, see kernels/recurrent.h
  *     recurrent_bias    of the GRU's U h + b in n: the sum over batch and time
- *     recurrent_left    what recurrent_grad left there
  *
  * W, b and x get theirs from da as any linear layer does. */
 #include "graph/ops/recurrent.h"
@@ -150,7 +149,7 @@ const struct op op_recurrent_weight = {
     .kernel = kernel_weight,
 };
 
-/* ------------------------------------------------- recurrent_bias, recurrent_left */
+/* -------------------------------------------------------------- recurrent_bias */
 
 static struct channels hidden_of(const struct step *s)
 {
@@ -181,47 +180,7 @@ const struct op op_recurrent_bias = {
     .run = run_bias,
 };
 
-static void run_left(const struct step *s, const struct crew *crew)
-{
-    const float *from = record_at(s->in_node[1], s->in[1]) + s->node->attr.from;
-    const size_t n = shape_elements(&s->node->shape);
-    copy_blocks(crew, 1, n, from, n, s->out, n);
-}
-
-static double no_flops(const struct nn_graph *g, const struct node *n)
-{
-    return (void)g, (void)n, 0.0;
-}
-
-const struct op op_recurrent_left = {
-    .name = "recurrent_left",
-    .flops = no_flops,
-    .run = run_left,
-};
-
 /* ------------------------------------------------------------------ grad() */
-
-static void take(nn_value *in, int *count, struct attr *attr, int which, nn_value v)
-{
-    attr->at_in[which] = 0;
-    if (v.id < 0)
-        return;
-    attr->at_in[which] = (uint8_t)*count;
-    in[(*count)++] = v;
-}
-
-/* The forward node's input, or none. */
-static nn_value input_at(struct nn_graph *g, int id, int which)
-{
-    const int k = g->node[id].attr.at_in[which];
-    return k ? in_of(g, id, k) : value_failed;
-}
-
-static bool wanted_at(const struct nn_graph *g, int id, int which)
-{
-    const int k = g->node[id].attr.at_in[which];
-    return k && grad_wanted(g, id, k);
-}
 
 static nn_value grad_gates(struct nn_graph *g, int id, nn_value dy)
 {
@@ -229,21 +188,15 @@ static nn_value grad_gates(struct nn_graph *g, int id, nn_value dy)
     struct attr attr = g->node[id].attr;
     int count = 3;
     attr.behind = 0;
-    attr.wants_h0 = wanted_at(g, id, AT_H0);
-    attr.wants_c0 = wanted_at(g, id, AT_C0);
-    take(in, &count, &attr, AT_LENGTH, input_at(g, id, AT_LENGTH));
-    take(in, &count, &attr, AT_C0, input_at(g, id, AT_C0));
-    take(in, &count, &attr, AT_OWN,
-         kn_cell_is_lstm(attr.algo) ? input_at(g, id, AT_OWN) : value_failed);
-    take(in, &count, &attr, AT_DY, dy);
-    take(in, &count, &attr, AT_DC_END, attr.also ? value_of(g, attr.also) : value_failed);
+    attr.wants_h0 = optional_wanted(g, id, AT_H0);
+    attr.wants_c0 = optional_wanted(g, id, AT_C0);
+    take_input(in, &count, &attr, AT_LENGTH, optional_in_of(g, id, AT_LENGTH));
+    take_input(in, &count, &attr, AT_C0, optional_in_of(g, id, AT_C0));
+    take_input(in, &count, &attr, AT_OWN,
+         kn_cell_is_lstm(attr.algo) ? optional_in_of(g, id, AT_OWN) : value_failed);
+    take_input(in, &count, &attr, AT_DY, dy);
+    take_input(in, &count, &attr, AT_DC_END, attr.also ? value_of(g, attr.also) : value_failed);
     return emit(g, &op_recurrent_grad, g->node[id].in[GATES], attr, count, in);
-}
-
-static nn_value left_behind(struct nn_graph *g, nn_value da, int id, int like, size_t from)
-{
-    const struct attr attr = {.from = (int)from};
-    return EMIT(g, &op_recurrent_left, like, attr, da, value_of(g, id));
 }
 
 void recurrent_grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
@@ -259,13 +212,13 @@ void recurrent_grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_IN
         dx[HIDDEN_WEIGHT] = EMIT(g, &op_recurrent_weight, g->node[id].in[HIDDEN_WEIGHT], NO_ATTR,
                                  da, value_of(g, id));
     if (h0 && grad_wanted(g, id, h0))
-        dx[h0] = left_behind(g, da, id, g->node[id].in[h0], at.dh0);
+        dx[h0] = left_behind(da, value_of(g, id), g->node[id].in[h0], at.dh0);
     if (c0 && grad_wanted(g, id, c0))
-        dx[c0] = left_behind(g, da, id, g->node[id].in[c0], at.dc0);
+        dx[c0] = left_behind(da, value_of(g, id), g->node[id].in[c0], at.dc0);
     if (!own || !grad_wanted(g, id, own))
         return;
     if (kn_cell_is_lstm(a.algo))
-        dx[own] = left_behind(g, da, id, g->node[id].in[own], at.dpeep);
+        dx[own] = left_behind(da, value_of(g, id), g->node[id].in[own], at.dpeep);
     else
         dx[own] = EMIT(g, &op_recurrent_bias, g->node[id].in[own], NO_ATTR, da, value_of(g, id));
 }

@@ -196,6 +196,24 @@ nn_value nn_mean_(nn_value x, int axis, const char *at)
     return sum_over(x, axis, true, "mean", at);
 }
 
+/* A negative axis counts from the end of the result. */
+nn_value nn_repeat_(nn_value x, int axis, int n, const char *at)
+{
+    if (!operand_ok(x, NN_F32, 1, NN_MAX_RANK - 1, "repeat", at))
+        return value_failed;
+    struct nn_graph *g = x.graph;
+    struct nn_shape shape = node_of(x)->shape;
+    const int rank = shape_rank(&shape), i = axis < 0 ? axis + rank + 1 : axis;
+    char text[64];
+    if (i < 0 || i > rank || n < 1)
+        return graph_fail(g, at, "repeat", "%s %d times along a new axis %d",
+                          shape_text(&shape, g->batch, text), n, axis);
+    for (int k = rank; k > i; k--)
+        shape.dim[k] = shape.dim[k - 1];
+    shape.dim[i] = n;
+    return node_add(g, &op_expand, shape, NN_F32, (struct attr){.axis = i, .a = 1.0f}, 1, &x, at);
+}
+
 const struct op op_sum = {
     .name = "sum",
     .grad = grad_sum,

@@ -1,0 +1,158 @@
+/* Sequence to sequence — a network reads, another one writes.
+ *
+ *     [1] Sutskever, Vinyals, Le: Sequence to Sequence Learning with Neural Networks. NIPS 2014,
+ * arXiv 1409.3215 [2] Luong, Pham, Manning: Effective Approaches to Attention-based Neural Machine
+ * Translation. EMNLP 2015, arXiv 1508.04025
+ *
+ * An encoder reads the source, and what it remembers at its end is where the decoder begins, which
+ * is fed the target's tokens up to t - 1 and says token t (teacher forcing: while it learns, always
+ * the right ones). Sources of different lengths end where source_length says; behind the target's
+ * end nothing is counted. Dropout is between layers, not in time. */
+#include "plugin.h"
+
+enum { LAYERS = 4 };
+
+struct net {
+    int words[2], steps[2]; /* of source and target, where no data tells */
+    nn_value (*cell)(nn_value x, struct nn_recurrent_opts o,
+                     const char *at); /* nn_lstm_, nn_gru_ */
+    int width, layers;                /* of embedded words; of encoder and decoder each */
+    struct nn_recurrent_opts o;
+    bool reverse; /* the source is read from its end: [1] 3.3 */
+    float dropout, smoothing;
+    struct nn_init init;
+};
+
+/* A stack's memory: where the decoder's layers begin. */
+struct memory {
+    nn_value h[LAYERS], c[LAYERS];
+};
+
+static nn_value embedded(struct nn_graph *g, const char *name, int which, const struct net *m)
+{
+    const int T = nn_length(g, name, m->steps[which]), V = nn_tokens(g, name, m->words[which]);
+    const nn_value i = nn_input(g, name, NN_I32, NN_SHAPE(T));
+    nn_row(g, "%s", name);
+    const nn_value words = nn_param(g, "weight", NN_SHAPE(V, m->width), m->init);
+    return nn_dropout(nn_gather(words, i), m->dropout);
+}
+
+static nn_value encode(nn_value x, nn_value length, const struct net *m, struct memory *end)
+{
+    struct nn_recurrent_opts o = m->o;
+    o.length = length;
+    o.reverse = m->reverse;
+    for (int i = 0; i < m->layers; i++) {
+        nn_row(x.graph, "encoder%d", i + 1);
+        x = m->cell(i ? nn_dropout(x, m->dropout) : x, o, NN_HERE);
+        end->h[i] = m->reverse ? nn_at(x, 0) : nn_last(x, length);
+        if (m->cell == nn_lstm_)
+            end->c[i] = nn_final_cell(x);
+    }
+    return x;
+}
+
+static nn_value decode(nn_value x, const struct memory *begin, const struct net *m)
+{
+    struct nn_recurrent_opts o = m->o;
+    for (int i = 0; i < m->layers; i++) {
+        nn_row(x.graph, "decoder%d", i + 1);
+        o.h0 = begin->h[i];
+        o.c0 = begin->c[i];
+        x = m->cell(i ? nn_dropout(x, m->dropout) : x, o, NN_HERE);
+    }
+    return x;
+}
+
+static void say(nn_value x, const struct net *m)
+{
+    struct nn_graph *g = x.graph;
+    const nn_value next = nn_input(g, "next", NN_I32, NN_SHAPE(nn_dim(x, 1)));
+    nn_row(g, "output");
+    const nn_value y = nn_linear(x, nn_tokens(g, "next", m->words[1]), .no_bias = m->o.no_bias);
+    nn_minimize(nn_smooth_cross_entropy(y, next, m->smoothing));
+    nn_metric("accuracy", nn_accuracy(y, next));
+}
+
+static void build(struct nn_graph *g, const void *config)
+{
+    const struct net *m = config;
+    struct memory memory = {0};
+    nn_default_init(g, m->init);
+    const nn_value source = embedded(g, "source", 0, m), target = embedded(g, "target", 1, m);
+    const nn_value length = nn_input(g, "source_length", NN_I32, NN_SCALAR);
+    (void)encode(source, length, m, &memory);
+    nn_value x = decode(target, &memory, m);
+    say(nn_dropout(x, m->dropout), m);
+}
+
+/* clang-format off */
+#define NET(...)   (&(const struct net){__VA_ARGS__})
+#define UNKNOWN    0, NULL, NULL, NULL
+#define UNIFORM(a) {NN_INIT_UNIFORM, a}
+#define LSTM_STACK(layers_, hidden_) .cell = nn_lstm_, .layers = layers_, .o = {.hidden = hidden_, .one_bias = true}
+
+static const struct nn_recipe recipe_sutskever = {
+    NN_RECIPE_HEADER,
+    .batch = 128, .epochs = 8, .optimizer = NN_SGD, .schedule = NN_STEPS, .rate = 0.7f, .clip_norm = 5,
+    .steps = {{5.0f, 1.0f / 2}, {5.5f, 1.0f / 4}, {6.0f, 1.0f / 8}, {6.5f, 1.0f / 16}, {7.0f, 1.0f / 32}},
+    .note = "eight epochs for seven and a half; no beam search, no ensemble"
+};
+static const struct nn_recipe recipe_luong = {
+    NN_RECIPE_HEADER,
+    .batch = 128, .epochs = 10, .optimizer = NN_SGD, .schedule = NN_STEPS, .rate = 1.0f, .clip_norm = 5,
+    .steps = {{5, 1.0f / 2}, {6, 1.0f / 4}, {7, 1.0f / 8}, {8, 1.0f / 16}, {9, 1.0f / 32}},
+    .note = "without dropout: the first rows of the paper's Table 1; sources longer than 50 words are kept"
+};
+static const struct nn_recipe recipe_multi30k = {
+    NN_RECIPE_HEADER,
+    .batch = 128, .epochs = 10, .optimizer = NN_ADAM, .rate = 1e-3f, .clip_norm = 1,
+    .note = "always fed the right word (teacher forcing 1), where the tutorials toss a coin; lower case, "
+            "words by our tokenizer for spaCy's"
+};
+static const struct nn_recipe recipe_plain = {
+    NN_RECIPE_HEADER,
+    .batch = 64, .epochs = 10, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 1e-3f, .clip_norm = 1,
+    .warmup_epochs = 1, .final_factor = 0.05f,
+    .note = "two layers of 384 for four of 1000; Adam with one cycle of rates for SGD; dropout and label smoothing, which "
+            "the paper has not: 29,000 sentences, not twelve millions"
+};
+
+static const struct nn_variant variants[] = {
+    {"plain", "two layers of LSTM read the source backwards, two write; no attention: [1] on a small scale",
+     NET(.words = {8000, 8000}, .steps = {20, 20}, LSTM_STACK(2, 384), .width = 256, .reverse = true, .dropout = 0.3f, .smoothing = 0.1f,
+         .init = UNIFORM(0.08f)),
+     {11507520, 147947520, UNKNOWN}, &recipe_plain, "pairs"},
+    {"sutskever", "[1] as published: four layers of 1000, 160,000 and 80,000 words, no bias",
+     NET(.words = {160000, 80000}, .steps = {25, 25}, .cell = nn_lstm_, .layers = 4, .width = 1000, .reverse = true,
+         .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.08f)),
+     {384000000, 3600000000, 30.59, "BLEU", "WMT14 en-fr", "Sutskever et al. 2014, Table 1, a single reversed LSTM"},
+     &recipe_sutskever, "pairs"},
+    {"luong-base", "[2], Table 1, base: four layers of 1000, 50,000 words, no attention",
+     NET(.words = {50000, 50000}, .steps = {30, 30}, .cell = nn_lstm_, .layers = 4, .width = 1000,
+         .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.1f)),
+     {214000000, 3420000000, 11.3, "BLEU", "WMT14 en-de", "Luong et al. 2015, Table 1"}, &recipe_luong, "pairs"},
+    {"multi30k-lstm", "two layers of 512 of a well-known tutorial, 7,853 and 5,893 words",
+     NET(.words = {7853, 5893}, .steps = {20, 20}, .cell = nn_lstm_, .layers = 2, .width = 256, .o = {.hidden = 512},
+         .dropout = 0.5f, .init = UNIFORM(0.08f)),
+     {13898501, 207144960, 13.76, "BLEU", "multi30k de-en", "bentrevett/pytorch-seq2seq, notebook 1"}, &recipe_multi30k, "pairs:de-en"},
+    {0},
+};
+/* clang-format on */
+
+const struct nn_plugin nn_plugin = {
+    NN_PLUGIN_HEADER,
+    .year = 2014,
+    .name = "seq2seq",
+    .title = "Sequence to sequence",
+    .citation =
+        "Sutskever, Vinyals, Le: Sequence to Sequence Learning with Neural Networks. NIPS 2014, "
+        "arXiv 1409.3215",
+    .about = "One recurrent network reads a sentence into a vector, another writes its translation",
+    .dataset = "sequences",
+    .variants = variants,
+    .recipe = &recipe_plain,
+    .build = build,
+};
+
+NN_PLUGIN_NOTE("seq2seq", 2014, "Sequence to sequence", "plain sutskever luong-base multi30k-lstm");
