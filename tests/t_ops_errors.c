@@ -15,6 +15,7 @@ enum { BATCH = 8 };
 #define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
 #define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
 #define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define GRU(...)  ((struct nn_recurrent_opts){.hidden = __VA_ARGS__})
 #define TO(...)   ((struct nn_attend_opts){.keys = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
@@ -175,6 +176,18 @@ static const float weights[64];
       "attend: scale is for scores without v") \
     M(nn_attention_(nn_relu_(F("x", 6), AT), AT), \
       "attention: relu attends to nothing") \
+    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_values = F("v", 5, 7)), AT), \
+      "gru: attend_values, attend_length: without attend_keys") \
+    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 7)), AT), \
+      "gru: [N,7] has rank 2, wanted 3") \
+    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_keys = P("k", 4, 5, 7)), AT), \
+      "gru: attend_keys is [4,5,7], wanted [N,5,7]") \
+    M(nn_lstm_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 5, 7), .attend_values = F("v", 4, 7)), AT), \
+      "lstm: attend_values is [N,4,7], wanted [N,5,7]") \
+    M(nn_rnn_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 5, 7), .attend_length = I("l", 5)), AT), \
+      "rnn: [N,5] has rank 2, wanted 1") \
+    M(nn_context_(nn_gru_(F("x", 4, 6), GRU(3), AT), AT), \
+      "context: gru attends to nothing") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")
 /* clang-format on */
