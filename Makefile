@@ -173,7 +173,7 @@ test_plugins := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/bench-%.so,$(wil
 $(B)/tests/plugins/bench-%.so: $(B)/tests/plugins/%.o
 	$(link) -shared $^ -lm
 $(addprefix $(B)/tests/,t_golden t_plugin t_worker): | $(test_plugins)
-$(addprefix $(B)/tests/,t_golden t_worker t_audit t_forward): | $(plugins:%=$(B)/plugins/bench-%.so)
+$(addprefix $(B)/tests/,t_golden t_worker t_audit t_forward t_twins): | $(plugins:%=$(B)/plugins/bench-%.so)
 
 measuring := $(addprefix $(B)/harness/perf/,peak.o peers.o)
 $(B)/tests/b_%: $(B)/tests/b_%.o $(measuring) $(base_objects) $(kernel_objects) $(graph_objects)

@@ -176,7 +176,11 @@ struct nn_recurrent_opts {
     bool no_forget, peepholes; /* nn_lstm; peepholes start at 0 */
     bool reset_before;     /* nn_gru */
     struct nn_init input, recurrent, bias; /* of weight_ih, weight_hh; bias {0}: zeros */
-    float forget_bias;     /* nn_lstm: where the forget gate's bias_ih starts */
+    /* Where bias_ih of the gate that keeps (nn_lstm's f, nn_gru's z) starts; or, for memories of up to
+     * `span` steps, at the logarithms of 1 to span - 1, spread over the units, and nn_lstm's i at minus
+     * these: Tallec & Ollivier 2018. */
+    float forget_bias;
+    int32_t span;
     nn_value attend_keys, attend_values; /* [N,S,A], [N,S,E]; {0}: no attention, or the keys are the values */
     nn_value attend_length;              /* i32 [N]: keys that take part, the first ones; {0}: all S */
 };
@@ -317,6 +321,11 @@ struct nn_lrn_opts {
  * plugin's quality. Names end in their unit if they have one: "accuracy" is in %. */
 #define nn_metric(name, scalar) nn_metric_((name), (scalar), NN_HERE)
 
+/* Keeps a value to be looked at behind a step: attention maps, gates. No effect on training, where it
+ * is not kept. "attention" [N,T,S] is how much step t of what is said looks at step s of the source:
+ * reports draw it. */
+#define nn_show(name, x) nn_show_((name), (x), NN_HERE)
+
 /* ------------------- the functions behind the macros (`at` is "file:line") */
 
 #define NN_STR_(x) #x
@@ -390,6 +399,7 @@ nn_value nn_lrn_(nn_value x, struct nn_lrn_opts o, const char *at);
 void nn_minimize_(nn_value loss, const char *at);
 void nn_assign_(nn_value param, nn_value value, const char *at);
 void nn_metric_(const char *name, nn_value scalar, const char *at);
+void nn_show_(const char *name, nn_value x, const char *at);
 /* clang-format on */
 
 #pragma GCC visibility pop

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "said.h"
 #include "store/store.h"
 
 static const struct fill_net {
@@ -100,7 +101,8 @@ static inline void fill_layers(struct store_run *r)
         }
 }
 
-/* One whole run; its number, or 0. Every 20th fails; epochs <= 0: it dies before its plan. */
+/* One whole run, `layers` with times by op and two samples; its number, or 0. Every 20th fails;
+ * epochs <= 0: it dies before its plan. */
 static inline int64_t fill_run(struct store_session *session, int i, int epochs, bool layers)
 {
     const struct fill_net *net = &fill_nets[i % FILL_NETS];
@@ -132,6 +134,9 @@ static inline int64_t fill_run(struct store_session *session, int i, int epochs,
     bool good = epochs <= 0 || store_run_plan(r, &plan, NULL);
     for (int e = 1; e <= epochs; e++)
         fill_epoch(r, net, e, &rng);
+    const struct run_sample said[] = {said_plain(), said_alone()};
+    for (int k = 0; layers && k < 2; k++)
+        good = store_run_sample(r, &said[k], NULL) && good;
     if (layers)
         fill_layers(r);
     good = store_run_end(r, &end, NULL) && good;

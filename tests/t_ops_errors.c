@@ -11,12 +11,12 @@ enum { BATCH = 8 };
 #define I(name, ...) nn_input_(g, name, NN_I32, NN_SHAPE(__VA_ARGS__), AT)
 #define P(name, ...) nn_param_(g, name, NN_SHAPE(__VA_ARGS__), NN_ONES, AT)
 
-#define CONV(...) ((struct nn_conv2d_opts){.out = __VA_ARGS__})
-#define POOL(...) ((struct nn_pool_opts){.kernel = __VA_ARGS__})
-#define LRN(...)  ((struct nn_lrn_opts){__VA_ARGS__})
-#define OUT(...)  ((struct nn_linear_opts){.out = __VA_ARGS__})
-#define GRU(...)  ((struct nn_recurrent_opts){.hidden = __VA_ARGS__})
-#define TO(...)   ((struct nn_attend_opts){.keys = __VA_ARGS__})
+#define CONV(...)  ((struct nn_conv2d_opts){.out = __VA_ARGS__})
+#define POOL(...)  ((struct nn_pool_opts){.kernel = __VA_ARGS__})
+#define LRN(...)   ((struct nn_lrn_opts){__VA_ARGS__})
+#define OUT(...)   ((struct nn_linear_opts){.out = __VA_ARGS__})
+#define TO(...)    ((struct nn_attend_opts){.keys = __VA_ARGS__})
+#define CELLS(...) ((struct nn_recurrent_opts){.hidden = __VA_ARGS__})
 
 static struct nn_shape to(int a, int b, int c) { return NN_SHAPE(a, b, c); }
 
@@ -72,6 +72,14 @@ static const float weights[64];
       "linear: 0 outputs, wanted at least 1") \
     M(nn_linear_(F("x", 3, 28, 28), OUT(10), AT), \
       "linear: [N,3,28,28] is an image, stored channels last; nn_flatten() it first") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(0), AT), \
+      "lstm: 0 hidden units") \
+    M(nn_rnn_(F("x", 3, 4), CELLS(5, .span = 9), AT), \
+      "rnn: forget_bias and span are for an LSTM with a forget gate or a GRU, and no bias init") \
+    M(nn_gru_(F("x", 3, 4), CELLS(5, .span = 9, .forget_bias = 1), AT), \
+      "gru: span 9, forget_bias 1: wanted one of them, a span of 2 steps or more") \
+    M(nn_lstm_(F("x", 3, 4), CELLS(5, .span = 1), AT), \
+      "lstm: span 1, forget_bias 0: wanted one of them, a span of 2 steps or more") \
     M(nn_conv2d_(F("x", 784), CONV(6, .kernel = 5), AT), \
       "conv2d: [N,784] has rank 2, wanted 4") \
     M(nn_conv2d_(F("x", 1, 4, 9), CONV(6, .kernel = 7, .pad = 1), AT), \
@@ -176,17 +184,17 @@ static const float weights[64];
       "attend: scale is for scores without v") \
     M(nn_attention_(nn_relu_(F("x", 6), AT), AT), \
       "attention: relu attends to nothing") \
-    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_values = F("v", 5, 7)), AT), \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_values = F("v", 5, 7)), AT), \
       "gru: attend_values, attend_length: without attend_keys") \
-    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 7)), AT), \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 7)), AT), \
       "gru: [N,7] has rank 2, wanted 3") \
-    M(nn_gru_(F("x", 4, 6), GRU(3, .attend_keys = P("k", 4, 5, 7)), AT), \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_keys = P("k", 4, 5, 7)), AT), \
       "gru: attend_keys is [4,5,7], wanted [N,5,7]") \
-    M(nn_lstm_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 5, 7), .attend_values = F("v", 4, 7)), AT), \
+    M(nn_lstm_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 5, 7), .attend_values = F("v", 4, 7)), AT), \
       "lstm: attend_values is [N,4,7], wanted [N,5,7]") \
-    M(nn_rnn_(F("x", 4, 6), GRU(3, .attend_keys = F("k", 5, 7), .attend_length = I("l", 5)), AT), \
+    M(nn_rnn_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 5, 7), .attend_length = I("l", 5)), AT), \
       "rnn: [N,5] has rank 2, wanted 1") \
-    M(nn_context_(nn_gru_(F("x", 4, 6), GRU(3), AT), AT), \
+    M(nn_context_(nn_gru_(F("x", 4, 6), CELLS(3), AT), AT), \
       "context: gru attends to nothing") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")

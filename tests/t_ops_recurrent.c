@@ -303,6 +303,34 @@ static void check_threads(const struct form *f)
     release(&one);
 }
 
+/* Biases that are asked for: of units that keep for 2, 4, 6 and 8 steps. */
+static void check_span(void)
+{
+    enum { H = 4, SPAN = 10 };
+    struct nn_graph *g = graph_new(1);
+    const nn_value x = P(g, "x", 1, 2, 3);
+    nn_row(g, "lstm");
+    const nn_value a = nn_last(nn_lstm(x, H, .span = SPAN), (nn_value){0});
+    nn_row(g, "gru");
+    const nn_value b = nn_last(nn_gru(x, H, .span = SPAN), (nn_value){0});
+    nn_minimize(nn_mean(nn_mean(nn_add(a, b), 1), 0));
+    struct program *p = program_new(g, &(struct program_options){.threads = 1}, NULL);
+    const float *lstm = program_find(p, TENSOR_PARAM, "lstm.bias_ih")->data,
+                *gru = program_find(p, TENSOR_PARAM, "gru.bias_ih")->data;
+    double worst = 0, rest = 0;
+    for (int j = 0; j < H; j++) {
+        const double kept = log(2.0 * (j + 1));
+        worst = fmax(worst, fabs((double)lstm[H + j] - kept) + fabs((double)lstm[j] + kept));
+        worst = fmax(worst, fabs((double)gru[H + j] - kept));
+        rest += fabs((double)lstm[2 * H + j]) + fabs((double)lstm[3 * H + j]);
+        rest += fabs((double)gru[j]) + fabs((double)gru[2 * H + j]);
+    }
+    is_near(worst, 0, 1e-6, "span: logarithms at f and z, the negative at i");
+    is_near(rest, 0, 0, "and nothing elsewhere");
+    program_free(p);
+    graph_free(g);
+}
+
 int main(void)
 {
     struct err err = {0};
@@ -312,5 +340,6 @@ int main(void)
         check_form(&forms[i]);
     for (int i = 0; i < FORMS; i++)
         check_threads(&forms[i]);
+    check_span();
     return done();
 }

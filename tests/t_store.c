@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fill.h"
+#include "said.h"
 #include "stats/order.h"
 #include "store/migrations.h"
 #include "tap.h"
@@ -216,6 +217,50 @@ static void counters_and_noise(void)
     ok(execute(path, "PRAGMA foreign_keys = ON; DELETE FROM run"), "runs can be removed");
     is_int(scalar(path, "SELECT (SELECT count(*) FROM ledger) + (SELECT count(*) FROM counter)"), 0,
            "and take their ledger and counters with them");
+}
+
+static void sayings(void)
+{
+    const char *path = in_folder("said.db");
+    struct store_session *session;
+    struct store *s = open_new(path, &session);
+    const struct run_spec spec = {.plugin = "lenet5", .variant = "modern", .seed = 1};
+    const struct run_sample said[] = {said_plain(), said_hostile(), said_alone(), {0}};
+    const int n = sizeof said / sizeof *said;
+    const struct run_end end = {.status = RUN_OK};
+    struct run_sample *back;
+    struct err err = {0};
+    struct store_run *r = store_run_begin(session, &spec, NULL, &err);
+    const int64_t id = store_run_id(r), silent = fill_run(session, 0, 1, false);
+    bool good = true;
+    for (int i = 0; good && i < n; i++)
+        good = store_run_sample(r, &said[i], &err);
+    good = store_run_end(r, &end, &err) && good;
+    ok(good, "what a network says is recorded: %s", err.text);
+    is_int(store_samples(s, id, &back, &err), n, "and comes back");
+    for (int i = 0; i < n; i++)
+        ok(said_same(&said[i], &back[i]), "as it was said, number %d", i);
+    store_samples_free(back, n);
+    is_int(store_samples(s, silent, &back, &err), 0, "a run that says nothing");
+    store_samples_free(back, 0);
+    (void)store_session_end(session, 0, NULL);
+    struct text counted = {0};
+    ok(store_check(s, &counted, &err) && store_vacuum(s, &err), "checked and vacuumed: %s",
+       err.text);
+    text_release(&counted);
+    is_int(store_samples(s, id, &back, &err), n, "it is still there");
+    store_samples_free(back, n);
+    ok(execute(path, "UPDATE said SET source_tokens = '[1]', attention = NULL WHERE ix = 1"),
+       "somebody tampers with it");
+    ok(store_samples(s, id, &back, &err) < 0 && strstr(err.text, "damaged"), "%s", err.text);
+    store_close(s);
+    is_int(scalar(path, "SELECT count(*) FROM said WHERE source IS NULL AND output LIKE 'Once%'"),
+           1, "a text that is not there is NULL");
+    ok(!execute(path, "UPDATE said SET attention = x'00' WHERE ix = 0") &&
+           !execute(path, "UPDATE said SET output_tokens = 'x' WHERE ix = 0"),
+       "weights that do not fit the tokens are refused, and tokens that are no list");
+    ok(execute(path, "PRAGMA foreign_keys = ON; DELETE FROM session"), "sessions can be removed");
+    is_int(scalar(path, "SELECT count(*) FROM said"), 0, "with all that was said in them");
 }
 
 static void facts(void)
@@ -526,6 +571,49 @@ static void from_schema_1(void)
            "a copy of the old file was kept");
 }
 
+/* Schema 2 had no place for what a network says. */
+static void from_schema_2(void)
+{
+    const char *path = in_folder("two-schemas.db");
+    const struct migration first[] = {store_migrations[0], store_migrations[1], {0, NULL}};
+    const struct run_sample plain = said_plain();
+    const struct run_end end = {.status = RUN_OK};
+    struct store_row row = {0};
+    struct run_sample *said;
+    struct err err = {0};
+    ok(migrate(path, first, &err), "a database of schema 2: %s", err.text);
+    struct store *s = store_open(path, STORE_READ, &err);
+    ok(!s && strstr(err.text, "has schema 2, this program reads 3: `bench db migrate`"), "%s",
+       err.text);
+    ok(execute(path,
+               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
+               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
+               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
+               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
+               "(1, 's', 'run', 'bench', 1, 1, 5);"
+               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
+               "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, tainted) "
+               "VALUES (1, 'r', 1, 1, 5, 'ok', 'noise')"),
+       "with a run in it");
+    s = store_open(path, STORE_WRITE, &err);
+    ok(s && store_schema(s) == 3, "becomes schema 3");
+    ok(s && store_row(s, 1, &row, &err) && strcmp(row.tainted, "noise") == 0, "its run is there");
+    is_int(store_samples(s, 1, &said, &err), 0, "and says nothing");
+    store_samples_free(said, 0);
+    struct store_session *session = store_session_begin(s, 0, NULL, &err);
+    const struct run_spec spec = {.plugin = "lenet5", .variant = "x", .seed = 1};
+    struct store_run *r = store_run_begin(session, &spec, NULL, &err);
+    const int64_t id = store_run_id(r);
+    ok(store_run_sample(r, &plain, &err) && store_run_end(r, &end, &err) &&
+           store_samples(s, id, &said, &err) == 1 && said_same(&plain, said),
+       "a new one does");
+    store_samples_free(said, 1);
+    (void)store_session_end(session, 0, NULL);
+    store_close(s);
+    is_int(scalar(in_folder("two-schemas.db.schema2.bak"), "PRAGMA user_version"), 2,
+           "a copy of the old file was kept");
+}
+
 /* ---- several processes ---------------------------------------------------------------------- */
 
 static pid_t start_writer(const char *path, int first, int runs)
@@ -643,6 +731,7 @@ int main(int argc, char **argv)
         return 1;
     round_trip();
     counters_and_noise();
+    sayings();
     facts();
     before_the_worker();
     queries();
@@ -651,6 +740,7 @@ int main(int argc, char **argv)
     damage();
     migrations();
     from_schema_1();
+    from_schema_2();
     two_writers();
     killed();
     read_only();

@@ -359,6 +359,25 @@ static void test_tabs(void)
     text_release(&t);
 }
 
+static void test_scan(void)
+{
+    struct sequences s;
+    struct err err;
+    folder("scan");
+    put("scan/tasks_test_simple.txt", "IN: jump left OUT: I_TURN_LEFT I_JUMP\n");
+    const char *train = put("scan/tasks_train_simple.txt",
+                            "IN: jump OUT: I_JUMP\nIN: jump twice OUT: I_JUMP I_JUMP\n"
+                            "IN: left OUT: I_TURN_LEFT\nIN: turn left OUT: I_TURN_LEFT\n"
+                            "IN: nowhere\nOUT: I_JUMP\n");
+    ok(open_task("pairs", train, &s, &err), "commands and actions%s", err.text);
+    is_int(s.items[SPLIT_TRAIN], 4, "all of the file are for training");
+    is_int(s.items[SPLIT_TEST], 1, "the file beside it is for testing");
+    is_pair(&s, SPLIT_TEST, 0, "jump left", "i_turn_left i_jump");
+    ok(strstr(text_str(&s.notes), "2 without TAB") && strstr(text_str(&s.notes), "line 5"), "%s",
+       text_str(&s.notes));
+    sequences_close(&s);
+}
+
 static void test_ding(void)
 {
     struct sequences s;
@@ -549,6 +568,7 @@ int main(void)
     test_items();
     test_parallel();
     test_tabs();
+    test_scan();
     test_ding();
     test_sword();
     test_books();

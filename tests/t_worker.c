@@ -13,9 +13,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
+#include "said.h"
 #include "tap.h"
+#include "train/frame.h"
 #include "train/run.h"
 #include "train/safetensors.h"
+#include "train/sample.h"
 
 enum { SIDE = 28, TRAIN = 512, TEST = 80, BATCH = 32, STEPS = TRAIN / BATCH };
 
@@ -59,7 +62,8 @@ struct heard {
     struct run_plan plan;
     struct run_epoch epoch[4]; /* the first ones */
     struct run_end end;
-    int plans, progresses, epochs, layers, ends;
+    int plans, progresses, epochs, samples, layers, ends;
+    bool same; /* every sample is said_plain() */
     size_t times;
     double layer_ns, step_ns; /* of a step, by its layers; of all steps */
     bool order;               /* nothing came before what it must follow */
@@ -92,6 +96,14 @@ static void on_epoch(void *arg, const struct run_epoch *epoch)
     h->epochs++;
     for (int i = 0; i < h->interrupts; i++)
         kill(getpid(), SIGINT);
+}
+
+static void on_sample(void *arg, const struct run_sample *sample)
+{
+    struct heard *h = arg;
+    const struct run_sample plain = said_plain();
+    h->same = (h->same || !h->samples) && said_same(&plain, sample);
+    h->samples++;
 }
 
 static void on_layer(void *arg, const struct run_layer *layer)
@@ -131,6 +143,7 @@ static struct heard hear_spec(const struct run_spec *spec, int interrupts)
     const struct run_sink sink = {.plan = on_plan,
                                   .progress = on_progress,
                                   .epoch = on_epoch,
+                                  .sample = on_sample,
                                   .layer = on_layer,
                                   .end = on_end,
                                   .arg = &h};
@@ -334,6 +347,54 @@ static void check_bad(void)
     unsetenv("BENCH_WORKER_SILENCE");
 }
 
+/* A run whose worker says `samples` times what `json` holds; takes `json`. */
+static struct heard hear_forged(const char *path, json_t *json, int samples)
+{
+    char *file = xprintf("%s/forged", folder);
+    const int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    for (int i = 0; i < samples; i++)
+        (void)frame_write(fd, FRAME_SAMPLE, json_incref(json));
+    close(fd);
+    json_decref(json);
+    setenv("BENCH_FORGED", file, 1);
+    const struct run_spec spec = spec_of(path);
+    const struct heard h = hear_spec(&spec, 0);
+    unsetenv("BENCH_FORGED");
+    free(file);
+    return h;
+}
+
+static void check_samples(void)
+{
+    static const struct {
+        const char *field;
+        json_t *(*value)(void);
+        const char *reason;
+    } forged[] = {
+        {"output", json_null, "sample: 'output' is no text"},
+        {"source_tokens", json_array,
+         "sample: 'attention' is neither null nor 5 rows of 0 numbers"},
+        {"attention", json_object, "sample: 'attention'"},
+        {"output_tokens", json_true, "sample: tokens are no lists"},
+    };
+    const struct run_sample plain = said_plain();
+    char *path = test_plugin("forge");
+    struct heard h = hear_forged(path, sample_json(&plain), RUN_SAMPLES);
+    is_str(run_status_name[h.end.status], "ok", "a worker that says what it has learnt");
+    ok(h.samples == RUN_SAMPLES && h.same, "is heard word for word, %d times", h.samples);
+    h = hear_forged(path, sample_json(&plain), RUN_SAMPLES + 1);
+    ok(h.end.status == RUN_CRASHED && strstr(h.end.reason, ": more than 8 samples"), "%s",
+       h.end.reason);
+    for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+        json_t *json = sample_json(&plain);
+        json_object_set_new(json, forged[i].field, forged[i].value());
+        h = hear_forged(path, json, 1);
+        ok(h.end.status == RUN_CRASHED && strstr(h.end.reason, forged[i].reason) && !h.samples,
+           "a forged one: %s", h.end.reason);
+    }
+    free(path);
+}
+
 static void check_isolation(void)
 {
     char *path = test_plugin("descriptors"), *loud = test_plugin("chatter");
@@ -509,6 +570,7 @@ int main(int argc, char **argv)
     check_profile();
     check_interrupts();
     check_bad();
+    check_samples();
     check_isolation();
     check_refused_wishes();
     check_explosion();

@@ -4,7 +4,9 @@
  * the other: train.en and train.de, with val.* and test*.* (Multi30k), .txt, .gz and .xz allowed.
  * Which languages, the parameter tells: en-de if it does not and these are there, else the only
  * two.
- *     --data FILE   a line a pair: source, TAB, translation, and anything behind another TAB
+ *     --data FILE   a line a pair: source, TAB, translation, and anything behind another TAB; or
+ *                   "IN: source OUT: translation" (SCAN). Where "train" is in its name and the same
+ *                   name with "test" beside it, that file is for testing
  *     --data kjv-rv, --data ding (ding.c), or nothing: the first of these two that is here
  *
  * Without files for testing an item is for testing or validation by the hash of its source, which a
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -222,9 +225,28 @@ static bool read_folder(const struct sequence_task *t, const char *folder, struc
     return fine;
 }
 
-/* ------------------------------------------------------------- one file, tabs */
+/* ------------------------------------------------------- files, a line a pair */
 
-static bool read_tabs(const char *path, struct pairs *p, struct sequences *s, struct err *err)
+/* Source and target of a line, or false. */
+static bool cut_line(const struct text_line *line, const char *side[2], size_t bytes[2])
+{
+    static const char in[] = "IN: ", out[] = " OUT: ";
+    const char *const end = line->text + line->n;
+    const bool scan = line->n > strlen(in) && memcmp(line->text, in, strlen(in)) == 0;
+    side[0] = line->text + (scan ? strlen(in) : 0);
+    const char *cut = scan ? memmem(side[0], (size_t)(end - side[0]), out, strlen(out))
+                           : memchr(line->text, '\t', line->n);
+    if (!cut)
+        return false;
+    bytes[0] = (size_t)(cut - side[0]);
+    side[1] = cut + (scan ? strlen(out) : 1);
+    const char *next = scan ? NULL : memchr(side[1], '\t', (size_t)(end - side[1]));
+    bytes[1] = (size_t)((next ? next : end) - side[1]);
+    return true;
+}
+
+static bool read_lines(const char *path, int split, struct pairs *p, struct text *notes,
+                       struct err *err)
 {
     struct text_file f;
     struct text_report r = {0};
@@ -232,19 +254,42 @@ static bool read_tabs(const char *path, struct pairs *p, struct sequences *s, st
     if (!text_file_read(path, &f, err))
         return false;
     for (size_t at = 0; text_file_next(&f, &at, &line);) {
+        const char *side[2];
+        size_t bytes[2];
         text_report_line(&r, &line);
-        if (line.kind != LINE_GOOD)
-            continue;
-        const char *tab = memchr(line.text, '\t', line.n), *end = line.text + line.n;
-        const char *next = tab ? memchr(tab + 1, '\t', (size_t)(end - tab - 1)) : NULL;
-        if (!tab || !pairs_add(p, PAIR_BY_HASH, line.text, (size_t)(tab - line.text), tab + 1,
-                               (size_t)((next ? next : end) - tab - 1)))
+        if (line.kind == LINE_GOOD && !(cut_line(&line, side, bytes) &&
+                                        pairs_add(p, split, side[0], bytes[0], side[1], bytes[1])))
             text_report_other(&r, &line);
     }
-    s->name = xstrdup("pairs");
     const bool fine = text_report_end(
-        &r, path, true, "without TAB, empty side or of more than 60 words", &s->notes, err);
+        &r, path, true, "without TAB, empty side or of more than 60 words", notes, err);
     text_file_release(&f);
+    return fine;
+}
+
+/* The same path with "test" for the last "train" of its name, malloc'ed; NULL if nothing is there.
+ */
+static char *test_beside(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *train = NULL;
+    for (const char *at = name; (at = strstr(at, "train")); at++)
+        train = at;
+    if (!train)
+        return NULL;
+    char *test = xprintf("%.*stest%s", (int)(train - path), path, train + strlen("train"));
+    if (access(test, F_OK) == 0)
+        return test;
+    free(test);
+    return NULL;
+}
+
+static bool read_file(const char *path, struct pairs *p, struct sequences *s, struct err *err)
+{
+    char *test = test_beside(path);
+    const bool fine = read_lines(path, test ? SPLIT_TRAIN : PAIR_BY_HASH, p, &s->notes, err) &&
+                      (!test || read_lines(test, SPLIT_TEST, p, &s->notes, err));
+    free(test);
+    s->name = xstrdup("pairs");
     return fine;
 }
 
@@ -319,7 +364,7 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
     else {
         s->path = xstrdup(w->data);
         fine = is_folder(w->data) ? read_folder(t, w->data, &p, s, err)
-                                  : read_tabs(w->data, &p, s, err);
+                                  : read_file(w->data, &p, s, err);
     }
     if (fine)
         make(&p, s);

@@ -185,11 +185,11 @@ static bool is_space(uint32_t c)
            c == 0x7f;
 }
 
-/* ' and - and the curved apostrophe, between two letters. */
+/* ' - _ and the curved apostrophe, between two letters. */
 static bool joins(uint32_t c, const char *behind, size_t left)
 {
     uint32_t next;
-    return (c == '\'' || c == '-' || c == 0x2019) && utf8_length(behind, left, &next) &&
+    return (c == '\'' || c == '-' || c == '_' || c == 0x2019) && utf8_length(behind, left, &next) &&
            is_letter(next);
 }
 

@@ -5,7 +5,8 @@
  *   - white space separates and is dropped;
  *   - a run of letters and digits (ASCII, and every character beyond) is a word, in small letters:
  * those of ASCII, Latin, Greek and Cyrillic are made small;
- *   - an apostrophe or hyphen between two of them belongs to the word: don't, zwei-, well-known;
+ *   - an apostrophe, hyphen or underscore between two of them belongs to the word: don't,
+ * well-known, i_walk;
  *   - any other character is a token of its own. */
 #ifndef VOCABULARY_H
 #define VOCABULARY_H

@@ -1,9 +1,12 @@
 /* cmd_run.c — bench run SELECTOR...: one worker a run, recorded, shown, summed up. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -13,6 +16,7 @@
 #include "perf/counters.h"
 #include "report/table.h"
 #include "store/store.h"
+#include "train/checkpoint.h"
 #include "train/plugin_find.h"
 #include "train/run.h"
 
@@ -21,7 +25,7 @@ static struct run_spec asked = {
 };
 static long long first_seed = 1;
 static int seeds = 1;
-static bool no_record;
+static bool no_record, no_save;
 
 /* clang-format off */
 static const struct option options[] = {
@@ -45,6 +49,8 @@ static const struct option options[] = {
     {"no-lanes", 0, OPT_FLAG, &asked.no_lanes, NULL, "channels-last only (ARCHITECTURE.md)", 0, 0},
     {"conv-algo", 0, OPT_STRING, &asked.conv_algo, "NAME", "auto, direct, winograd2, winograd4, where it applies (auto)", 0, 0},
     {"dry-run", 0, OPT_FLAG, &asked.dry_run, NULL, "build and plan, train nothing, record nothing", 0, 0},
+    {"save", 0, OPT_STRING, &asked.save, "FILE", "parameters, as safetensors, when training has ended", 0, 0},
+    {"no-save", 0, OPT_FLAG, &no_save, NULL, "do not keep the parameters of sequences for `bench generate`", 0, 0},
     {"no-record", 0, OPT_FLAG, &no_record, NULL, "leave the database alone", 0, 0},
     {0},
 };
@@ -132,14 +138,26 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
+/* What a run of sequences keeps without being asked: not of looks at a few steps, and not where
+ * nothing is to be written. NULL: nothing. */
+static char *place_to_keep(const struct campaign *c, const struct plugin_pick *pick)
+{
+    const bool look = asked.synthetic || asked.dry_run || asked.max_steps > 0;
+    return asked.save || no_save || look || !c->session
+               ? NULL
+               : checkpoint_place(store_path(c->store), pick->name, pick->variant);
+}
+
 static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t seed,
-                    struct err *err)
+                    const char *keep, struct err *err)
 {
     struct run_spec spec = asked;
     spec.plugin_path = pick->path;
     spec.plugin = pick->name;
     spec.variant = pick->variant;
     spec.seed = seed;
+    spec.save = keep ? keep : asked.save;
+    spec.save_unasked = keep != NULL;
     const struct store_plugin about = {pick->note.title, pick->note.year, (int)pick->note.abi_major,
                                        (int)pick->note.abi_minor};
     struct running r = {.counters = json_array()};
@@ -190,7 +208,10 @@ static bool run_picks(struct campaign *c, const struct plugin_pick *pick, size_t
 {
     for (size_t i = 0; i < picks; i++)
         for (int k = 0; k < seeds; k++) {
-            if (!run_one(c, &pick[i], first_seed + k, err))
+            char *keep = place_to_keep(c, &pick[i]);
+            const bool fine = run_one(c, &pick[i], first_seed + k, keep, err);
+            free(keep);
+            if (!fine)
                 return false;
             if (c->status == EXIT_INTERRUPTED || c->status == EXIT_USAGE)
                 return true;
@@ -220,6 +241,28 @@ static bool resolve(int argc, char **argv, struct plugin_pick **picks, size_t *c
     return fine;
 }
 
+/* Hours of training should not end with a file that nobody can write. */
+static bool check_save(size_t picks, struct err *err)
+{
+    if (!asked.save)
+        return true;
+    if (picks * (size_t)seeds != 1)
+        return err_status(err, EXIT_USAGE, "--save: expected one run, found %zu",
+                          picks * (size_t)seeds);
+    char *folder = xstrdup(asked.save), *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    const char *where = slash ? folder : ".";
+    struct stat there;
+    const bool is_folder = stat(asked.save, &there) == 0 && S_ISDIR(there.st_mode);
+    const bool fine = !is_folder && access(where, W_OK | X_OK) == 0;
+    if (!fine)
+        err_status(err, EXIT_USAGE, "--save: cannot write '%s': %s", asked.save,
+                   is_folder ? "it is a folder" : strerror(errno));
+    free(folder);
+    return fine;
+}
+
 static void sum_up(const struct campaign *c)
 {
     if (global.json) {
@@ -246,7 +289,7 @@ static int cmd_run(int argc, char **argv)
     fine = fine && run_spec_check(&asked, &err);
     fine = fine && kn_init(asked.isa, &err); /* a name that no worker could use */
     fine = fine && counters_known(asked.counters, &err);
-    fine = fine && resolve(argc, argv, &picks, &count, &err);
+    fine = fine && resolve(argc, argv, &picks, &count, &err) && check_save(count, &err);
     if (fine && !no_record && !asked.dry_run) {
         fine = (c.store = store_open(global.db, STORE_WRITE, &err)) != NULL &&
                (c.session = store_session_begin(c.store, argc, argv, &err)) != NULL;

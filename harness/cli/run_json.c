@@ -86,6 +86,7 @@ json_t *run_json(const struct store_row *row, const struct run_plan *plan,
     json_object_set_new(j, "best", best);
     json_object_set_new(j, "time_s", number(end->time_s));
     json_object_set_new(j, "harness_s", number(end->harness_s));
+    json_object_set_new(j, "checkpoint", text(end->saved));
     json_object_set_new(j, "tainted", text(end->tainted));
     json_object_set_new(j, "steady", steady_json(end->steady));
     json_object_set_new(j, "unsteady", text(end->unsteady));

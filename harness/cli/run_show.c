@@ -166,6 +166,8 @@ void run_show_end(struct run_show *s, const struct run_end *e)
         fprintf(stderr, "  ended: %s\n", e->reason);
     if (s->quiet)
         return;
+    if (e->saved[0])
+        fprintf(stderr, "  parameters: %s\n", e->saved);
     if (e->tainted[0])
         fprintf(stderr, "  tainted: %s\n", e->tainted);
     if (e->steady == RUN_UNSTEADY)

@@ -20,7 +20,7 @@ struct nn_graph *graph_new(int batch)
     struct nn_graph *g = xcalloc(1, sizeof *g);
     g->arena = arena_new();
     g->batch = batch;
-    g->loss = -1;
+    g->loss = g->output = -1;
     g->forward = -1;
     g->init = (struct nn_init){NN_INIT_GLOROT_UNIFORM, 1.0f};
     return g;
@@ -321,6 +321,20 @@ void nn_metric_(const char *name, nn_value scalar, const char *at)
     else {
         g->metric[g->metrics].name = arena_strdup(g->arena, name);
         g->metric[g->metrics++].node = scalar.id;
+    }
+}
+
+void nn_show_(const char *name, nn_value x, const char *at)
+{
+    if (x.id < 0)
+        return;
+    struct nn_graph *g = x.graph;
+    const int room = (int)(sizeof g->show / sizeof g->show[0]);
+    if (g->shows == room)
+        (void)graph_fail(g, at, "show", "'%s' is one more than the %d allowed", name, room);
+    else {
+        g->show[g->shows].name = arena_strdup(g->arena, name);
+        g->show[g->shows++].node = x.id;
     }
 }
 

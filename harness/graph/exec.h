@@ -44,7 +44,7 @@ struct watch {
 };
 
 enum {
-    TENSOR_KINDS = TENSOR_STATE + 1,
+    TENSOR_KINDS = TENSOR_SHOWN + 1,
     LINE = PLAN_ALIGN / sizeof(float) /* floats of a cache line */
 };
 

@@ -36,7 +36,7 @@ enum {
  * file. Small enough to copy. */
 struct attr {
     float a, b;                      /* factors: scale's c, tanh's inner and outer, dropout's p */
-    int axis, from, to;
+    int axis, from, to;              /* from of an input: which result of options.given it is, counted from 1 */
     int kernel, stride, pad, groups; /* groups of conv2d: at least 1 */
     int algo;                        /* enum conv_algo of conv2d; CONV_AUTO unless forced */
     bool ta, tb;
@@ -89,6 +89,11 @@ struct nn_graph {
     int assigns;
     struct { const char *name; int tokens, length, answered; } facts[8]; /* of the data: graph_set_tokens(), _length() */
     int told;
+    struct { const char *name; int node; } show[8];
+    int shows;
+    int output;                      /* the scores where nobody judges them (decode.c); else -1 */
+    struct { int node; bool batched; } given[32]; /* results of PROGRAM_GIVEN; batched: a row a sample */
+    int givens;
 };
 
 /* What exec.c hands to an op. Pointers are fixed when the program is made. */
@@ -176,6 +181,7 @@ void layout_to_logical(const struct nn_shape *s, const float *memory, float *log
 /* ---- passes, in the order in which program_new() applies them to its own copy of the graph.
  * Those that can fail return false with the graph's error set. */
 struct nn_graph *graph_copy(const struct nn_graph *g);             /* build.c */
+bool graph_take_part(struct nn_graph *g, const struct program_options *o); /* decode.c: program_options.part */
 void graph_drop_dropout(struct nn_graph *g);                       /* rewrite.c: for evaluation */
 void graph_fold_norms(struct nn_graph *g, bool into_layers);       /* fold.c: batch norm, for evaluation */
 void graph_simplify(struct nn_graph *g);                           /* fuse.c: patterns that must precede the gradient */

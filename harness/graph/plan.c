@@ -44,6 +44,12 @@ static void find_last_uses(const struct plan *plan, const struct nn_graph *g, in
         last[plan->home[g->metric[i].node]] = plan->steps;
     for (int i = 0; i < g->assigns; i++)
         last[plan->home[g->assign[i].value]] = plan->steps;
+    if (g->output >= 0)
+        last[plan->home[g->output]] = plan->steps;
+    for (int i = 0; i < g->shows; i++)
+        last[plan->home[g->show[i].node]] = plan->steps;
+    for (int i = 0; i < g->givens; i++)
+        last[plan->home[g->given[i].node]] = plan->steps;
 }
 
 /* May node n, run at step s, overwrite its first input? Then that input's buffer is taken over. */

@@ -22,8 +22,8 @@ struct plan {
     size_t bytes; /* of the arena */
 };
 
-/* Leaves, gradients of parameters and views of them are not in the arena. The loss, metrics
- * and values to assign live to the end. */
+/* Leaves, gradients of parameters and views of them are not in the arena. The loss, metrics,
+ * values to assign, and what is read behind the step live to the end. */
 void plan_make(struct plan *plan, const struct nn_graph *g);
 void plan_release(struct plan *plan);
 

@@ -19,6 +19,10 @@ static void force_algo(struct nn_graph *g, int algo)
 
 static bool pass_all(struct nn_graph *g, const struct program_options *o)
 {
+    if (!o->show)
+        g->shows = 0;
+    if (!graph_take_part(g, o))
+        return false;
     if (!o->train) {
         graph_drop_dropout(g);
         graph_fold_norms(g, !o->no_fuse);
@@ -39,8 +43,8 @@ static bool pass_all(struct nn_graph *g, const struct program_options *o)
         graph_recompute(g);
     if (o->update_inside && !o->no_fuse)
         graph_update_inside(g);
-    if (!o->no_fuse)
-        graph_place_parts(g);
+    if (!o->no_fuse && o->part == PROGRAM_WHOLE && !o->show)
+        graph_place_parts(g); /* what is read from outside has its rows one behind the other */
     return true;
 }
 
@@ -92,6 +96,9 @@ static void block_unmap(struct block *b)
         mem_unmap(b->data, b->count * sizeof *b->data);
 }
 
+/* The k-th result of a PROGRAM_GIVEN. */
+static void *given_at(const struct program *p, int k) { return p->data[p->g->given[k].node]; }
+
 /* Cuts leaves from their blocks in order; with `data` NULL only measures. */
 static void cut_leaves(struct program *p, void **data)
 {
@@ -102,6 +109,11 @@ static void cut_leaves(struct program *p, void **data)
         if (!(n->op->flags & OP_LEAF))
             continue;
         struct block *b = block_of_leaf(p, n);
+        if (n->op == &op_input && n->attr.from) {
+            if (data)
+                data[i] = given_at(p->options.given, n->attr.from - 1);
+            continue;
+        }
         if (data)
             data[i] = b->data + b->count;
         b->count += padded(n);
@@ -297,7 +309,7 @@ static void list_leaves(struct program *p)
 {
     for (int i = 0; i < p->g->nodes; i++) {
         const struct node *n = &p->g->node[i];
-        if (n->op == &op_input)
+        if (n->op == &op_input && !n->attr.from)
             add_tensor(p, TENSOR_INPUT, n->name, i, p->data[i]);
         if (n->op == &op_buffer)
             add_tensor(p, TENSOR_BUFFER, n->name, i, p->data[i]);
@@ -332,7 +344,9 @@ static void list_tensors(struct program *p)
         if (p->plan.home[p->plan.step[s]] == p->plan.home[output])
             p->output_step = s; /* the last that writes there */
     if (output >= 0)
-        add_tensor(p, TENSOR_OUTPUT, "output", output, NULL);
+        add_tensor(p, TENSOR_OUTPUT, "output", output, g->output >= 0 ? p->data[output] : NULL);
+    for (int i = 0; i < g->shows; i++)
+        add_tensor(p, TENSOR_SHOWN, g->show[i].name, g->show[i].node, p->data[g->show[i].node]);
 }
 
 const struct tensor *program_tensor(const struct program *p, int kind, int i)
@@ -376,7 +390,7 @@ void program_write(struct program *p, const struct tensor *t, const void *logica
 
 void program_keep_output(struct program *p)
 {
-    if (p->keep_output || !p->tensor_count[TENSOR_OUTPUT])
+    if (p->keep_output || p->g->output >= 0 || !p->tensor_count[TENSOR_OUTPUT])
         return;
     struct tensor *t = &p->tensors[TENSOR_OUTPUT][0];
     if (p->output_step < 0) { /* a leaf, or a view of one: it stays where it is */
@@ -402,6 +416,39 @@ static bool can_share(const struct program *p, const struct program *with, struc
             !shape_equal(&ours->shape, &theirs->shape))
             return err_set(err, "parameters cannot be shared: %s is not %s of the other program",
                            ours ? ours->name : "none", theirs ? theirs->name : "none");
+    }
+}
+
+/* Both were cut from the same network, but for its steps: their results are alike. */
+static bool can_take(const struct nn_graph *g, const struct program *given, struct err *err)
+{
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = &g->node[i];
+        if (n->op != &op_input || !n->attr.from)
+            continue;
+        const int k = n->attr.from - 1;
+        const struct node *from =
+            given && k < given->g->givens ? &given->g->node[given->g->given[k].node] : NULL;
+        struct nn_shape expected = from ? from->shape : n->shape;
+        if (from && given->g->given[k].batched && expected.dim[0] == given->g->batch)
+            expected.dim[0] = g->batch;
+        if (!from || !shape_equal(&expected, &n->shape) || g->batch > given->g->batch)
+            return err_set(err, "%s: what is given to it differs: %s is not there", n->row,
+                           n->name);
+    }
+    return true;
+}
+
+void program_keep_rows(struct program *p, const int *row, int n)
+{
+    for (int k = 0; k < p->g->givens; k++) {
+        const struct node *node = &p->g->node[p->g->given[k].node];
+        const size_t floats = shape_elements(&node->shape) / (size_t)node->shape.dim[0];
+        float *const data = given_at(p, k);
+        for (int i = 0; i < n && p->g->given[k].batched; i++)
+            if (row[i] != i)
+                memcpy(data + (size_t)i * floats, data + (size_t)row[i] * floats,
+                       floats * sizeof *data);
     }
 }
 
@@ -446,6 +493,10 @@ struct program *program_new(struct nn_graph *g, const struct program_options *o,
     p->g = graph_copy(g);
     if (!pass_all(p->g, o)) {
         err_set(err, "%s", graph_error(p->g));
+        program_free(p);
+        return NULL;
+    }
+    if (!can_take(p->g, o->given, err)) {
         program_free(p);
         return NULL;
     }

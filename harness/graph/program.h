@@ -45,6 +45,14 @@ int graph_tokens(const struct nn_graph *g, const char *name);
 
 struct program;
 
+/* What of a graph a program is made of. A decoder says one token after another: each asks for the scores
+ * behind the last step, and leaves most of the network as it was. */
+enum program_part {
+    PROGRAM_WHOLE,
+    PROGRAM_GIVEN, /* what depends neither on inputs `fed` nor on states, as far as the rest reads it */
+    PROGRAM_LAST,  /* that rest, up to TENSOR_OUTPUT of the last step: of [N,T,K] scores [N,1,K]; no loss, no metric */
+};
+
 struct program_options {
     int threads;     /* >= 1 */
     bool train;      /* with backward pass and update; else forward only, dropout off */
@@ -56,6 +64,11 @@ struct program_options {
     struct program *share; /* NULL, or a program of the same plugin and variant whose parameters this one uses */
     struct program *lend;  /* NULL, or a program whose activations this one may overwrite: the two take turns, and
                             * what one has computed, its loss too, is read before the other runs. Outlives this one. */
+    int part;                /* enum program_part: of programs that only evaluate */
+    const char *const *fed;  /* NULL-terminated names of inputs */
+    struct program *given;   /* of PROGRAM_LAST: the PROGRAM_GIVEN, of as many samples or more, whose results it reads
+                              * where they are: those of the first samples. NULL: the program computes all itself */
+    bool show;               /* what nn_show() names is kept: TENSOR_SHOWN */
 };
 
 /* Returns NULL and sets *err on the graph's sticky error, a missing nn_minimize() when
@@ -68,6 +81,10 @@ void program_free(struct program *p);
  * met the NaN, and program_blame() names the row and op where it first shows. */
 bool program_run(struct program *p);
 const char *program_blame(struct program *p); /* "C3: conv2d: output holds NaN"; owned by p */
+
+/* Of a PROGRAM_GIVEN that has run: its results of sample row[i] become those of sample i, for i < n.
+ * row[] rises. */
+void program_keep_rows(struct program *p, const int *row, int n);
 
 /* Hooks, called on every thread of the step's crew between its barriers. `feed` fills the
  * inputs before the first op; `update` changes the parameters after the last and returns
@@ -86,7 +103,7 @@ void program_set_hooks(struct program *p, const struct program_hooks *hooks);
 /* ------------------------------------------------------------------ tensors */
 
 enum tensor_kind { TENSOR_INPUT, TENSOR_PARAM, TENSOR_GRAD, TENSOR_METRIC, TENSOR_LOSS, TENSOR_OUTPUT,
-                   TENSOR_BUFFER, TENSOR_STATE };
+                   TENSOR_BUFFER, TENSOR_STATE, TENSOR_SHOWN };
 
 struct tensor {
     const char *name;       /* "image", "C1.weight", "accuracy" */
@@ -100,7 +117,8 @@ struct tensor {
  * have the same names in the same order, but for parameters updated inside the step, whose gradients
  * are nowhere whole. TENSOR_OUTPUT: the scores that the first metric
  * (accuracy) or else the loss looks at; copied out of the arena only if program_keep_output()
- * was called before the step. */
+ * was called before the step; of PROGRAM_LAST always where it is, and so is TENSOR_SHOWN, until the program or
+ * one that it lends to runs again. */
 const struct tensor *program_tensor(const struct program *p, int kind, int i);
 const struct tensor *program_find(const struct program *p, int kind, const char *name);
 void program_keep_output(struct program *p);

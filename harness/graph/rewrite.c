@@ -16,6 +16,8 @@ bool node_is_view(const struct nn_graph *g, const struct node *n)
 
 int graph_output(const struct nn_graph *g)
 {
+    if (g->output >= 0)
+        return g->output;
     const int judged = g->metrics ? g->metric[0].node : g->loss;
     return judged >= 0 && g->node[judged].inputs ? g->node[judged].in[0] : -1;
 }
@@ -31,6 +33,12 @@ static void each_result(struct nn_graph *g, void (*visit)(int *id, void *arg), v
         visit(&g->assign[i].param, arg);
         visit(&g->assign[i].value, arg);
     }
+    if (g->output >= 0)
+        visit(&g->output, arg);
+    for (int i = 0; i < g->shows; i++)
+        visit(&g->show[i].node, arg);
+    for (int i = 0; i < g->givens; i++)
+        visit(&g->given[i].node, arg);
 }
 
 static void count_one(int *id, void *arg) { ((int *)arg)[*id]++; }

@@ -28,6 +28,7 @@ enum {
                         : 4,
     GEMM_NV = VF == 4 ? 3 : 2,
     GEMM_NR = GEMM_NV * VF,
+    GEMM_LEAN = VF == 8,          /* rounds with and without fetching are loops of their own */
     GEMM_KC = 800,                /* a panel of X stays in L1 */
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
     GEMM_MR_PITCH = (GEMM_MR + VF - 1) / VF * VF, /* the same if it is contiguous along i */

@@ -11,10 +11,12 @@
 
 EMBED(schema_sql, "harness/store/schema.sql");
 EMBED(schema_2_sql, "harness/store/schema_2.sql");
+EMBED(schema_3_sql, "harness/store/schema_3.sql");
 
 const struct migration store_migrations[] = {
     {1, schema_sql},
     {2, schema_2_sql},
+    {3, schema_3_sql},
     {0, NULL},
 };
 

@@ -3,12 +3,12 @@
  *     struct store *s = store_open(NULL, STORE_WRITE, &err);
  *     struct store_session *session = store_session_begin(s, argc, argv, &err);
  *     for each run: store_run_begin() -> store_run_plan() -> store_run_epoch()* ->
- *                   store_run_layer()* -> store_run_counter()* -> store_run_end()
- *     store_session_end(session, exit_status, &err); store_close(s);
+ *                   store_run_sample()* -> store_run_layer()* -> store_run_counter()* ->
+ * store_run_end() store_session_end(session, exit_status, &err); store_close(s);
  *
  * A run's row exists before its worker starts (status "failed", reason "started"), so that
  * a host that dies leaves a trace. The plan is written when it arrives, before the first
- * step; epochs, samples and layers are kept in memory and written with the end in one
+ * step; epochs, step times and layers are kept in memory and written with the end in one
  * transaction, because a write beside a timed step is noise — but never later than
  * STORE_FLUSH_S after they arrived, so that a run of a day cannot lose its curve.
  *
@@ -25,7 +25,7 @@
 #include "base/text.h"
 #include "train/run.h"
 
-enum { STORE_SCHEMA = 2, STORE_FLUSH_S = 30 };
+enum { STORE_SCHEMA = 3, STORE_FLUSH_S = 30 };
 
 enum store_mode {
     STORE_READ,  /* must exist; nothing is changed, not even the schema */
@@ -73,6 +73,7 @@ store_run_begin(struct store_session *session, const struct run_spec *spec,
 int64_t store_run_id(const struct store_run *r);
 bool store_run_plan(struct store_run *r, const struct run_plan *plan, struct err *err);
 bool store_run_epoch(struct store_run *r, const struct run_epoch *epoch, struct err *err);
+bool store_run_sample(struct store_run *r, const struct run_sample *sample, struct err *err);
 bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct err *err);
 bool store_run_counter(struct store_run *r, const struct run_counter *counter, struct err *err);
 bool store_run_end(struct store_run *r, const struct run_end *end, struct err *err); /* frees it */
@@ -140,6 +141,10 @@ struct store_point {
 int store_curve(struct store *s, int64_t id, struct store_point **points, struct err *err);
 int store_layers(struct store *s, int64_t id, struct run_layer **layers, struct err *err);
 int store_counters(struct store *s, int64_t id, struct run_counter **counters, struct err *err);
+
+/* What the network said, in order; at most RUN_SAMPLES. No text of them is NULL. Freed together. */
+int store_samples(struct store *s, int64_t id, struct run_sample **samples, struct err *err);
+void store_samples_free(struct run_sample *samples, int count);
 
 /* Raw step times in ms, in the order in which they were taken. */
 struct store_step {

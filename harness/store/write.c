@@ -320,6 +320,13 @@ bool store_run_epoch(struct store_run *r, const struct run_epoch *epoch, struct 
     return true;
 }
 
+/* At once, because nothing is timed any more. */
+bool store_run_sample(struct store_run *r, const struct run_sample *sample, struct err *err)
+{
+    struct sql *s = &r->store->sql;
+    return sql_begin(s, err) && sql_end(s, store_write_said(s, r->id, sample, err), err);
+}
+
 bool store_run_layer(struct store_run *r, const struct run_layer *layer, struct err *err)
 {
     (void)err;

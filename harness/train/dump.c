@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/language.h"
 #include "train/recipe.h"
 #include "train/safetensors.h"
 
@@ -34,7 +35,7 @@ static void add_tensor(struct st_writer *w, const struct program *p, const char 
     free(logical);
 }
 
-static void add_all(struct st_writer *w, const struct program *p, int kind, const char *prefix)
+void dump_add_tensors(struct st_writer *w, const struct program *p, int kind, const char *prefix)
 {
     const struct tensor *t;
     for (int i = 0; (t = program_tensor(p, kind, i)); i++)
@@ -58,8 +59,6 @@ static void add_recipe(struct st_writer *w, const struct nn_recipe *r)
     json_decref(recipe);
 }
 
-static const char *const vocabulary_key[] = {"vocabulary", "vocabulary.target"};
-
 static void add_metadata(struct st_writer *w, const struct trainer *t)
 {
     char number[64];
@@ -70,10 +69,10 @@ static void add_metadata(struct st_writer *w, const struct trainer *t)
     st_add_meta(w, "dataset", p->dataset);
     st_add_meta(w, "dataset_sha256", p->dataset_sha256);
     st_add_meta(w, "config", p->config);
-    for (int i = 0; t->sequences && i < 2 && t->sequences->vocabulary[i]; i++) {
-        char *packed = vocabulary_pack(t->sequences->vocabulary[i]);
-        st_add_meta(w, vocabulary_key[i], packed);
-        free(packed);
+    if (t->sequences) {
+        struct language l;
+        language_of(t->sequences, &l);
+        language_write(&l, w);
     }
     snprintf(number, sizeof number, "%lld", (long long)p->seed);
     st_add_meta(w, "seed", number);
@@ -85,19 +84,19 @@ bool dump_step(struct trainer *t, const char *path, struct err *err)
     struct program *p = t->program;
     struct st_writer *w = st_writer_new();
     add_metadata(w, t);
-    add_all(w, p, TENSOR_PARAM, "init.");
-    add_all(w, p, TENSOR_BUFFER, "init.");
+    dump_add_tensors(w, p, TENSOR_PARAM, "init.");
+    dump_add_tensors(w, p, TENSOR_BUFFER, "init.");
     program_keep_output(p);
     trainer_start(t, 0);
     bool fine = trainer_step(t) || err_set(err, "step 1: %s", program_blame(p));
     if (fine) {
-        add_all(w, p, TENSOR_INPUT, "input.");
-        add_all(w, p, TENSOR_OUTPUT, "");
-        add_all(w, p, TENSOR_LOSS, "");
-        add_all(w, p, TENSOR_METRIC, "metric.");
-        add_all(w, p, TENSOR_GRAD, "grad.");
-        add_all(w, p, TENSOR_PARAM, "param.");
-        add_all(w, p, TENSOR_BUFFER, "param.");
+        dump_add_tensors(w, p, TENSOR_INPUT, "input.");
+        dump_add_tensors(w, p, TENSOR_OUTPUT, "");
+        dump_add_tensors(w, p, TENSOR_LOSS, "");
+        dump_add_tensors(w, p, TENSOR_METRIC, "metric.");
+        dump_add_tensors(w, p, TENSOR_GRAD, "grad.");
+        dump_add_tensors(w, p, TENSOR_PARAM, "param.");
+        dump_add_tensors(w, p, TENSOR_BUFFER, "param.");
         fine = st_write(w, path, err);
     }
     st_writer_free(w);
@@ -180,14 +179,14 @@ bool dump_check_vocabulary(const char *path, const struct sequences *s, struct e
         return false;
     bool fine = true;
     for (int i = 0; fine && i < 2 && s->vocabulary[i]; i++) {
-        const char *theirs = st_meta(&f, vocabulary_key[i]);
+        const char *theirs = st_meta(&f, language_key[i]);
         char *ours = vocabulary_pack(s->vocabulary[i]);
         if (theirs && strcmp(ours, theirs) != 0)
             fine =
                 err_status(err, EXIT_USAGE,
                            "%s: %s: was trained on other tokens than those of '%s', or in another "
                            "order",
-                           path, vocabulary_key[i], s->name);
+                           path, language_key[i], s->name);
         free(ours);
     }
     st_close(&f);

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "graph/program.h"
+#include "train/safetensors.h"
 #include "train/trainer.h"
 
 /* Runs one training step of `t` on its first batch and writes to `path`, all in logical layout:
@@ -19,6 +20,9 @@
 __attribute__((warn_unused_result)) bool dump_step(struct trainer *t, const char *path,
                                                    struct err *err);
 
+/* All tensors of a kind, their names behind `prefix`, in logical order. */
+void dump_add_tensors(struct st_writer *w, const struct program *p, int kind, const char *prefix);
+
 /* Parameters of `p` from a file's tensors "param.<name>", else "<name>", else "init.<name>". Every
  * parameter must be there as F32 with its shape; anything else in the file is left alone, but a
  * file with unused param.* is refused: it belongs to another network. */
@@ -27,8 +31,7 @@ __attribute__((warn_unused_result)) bool dump_load_params(const char *path, stru
 
 /* Refuses, EXIT_USAGE, a file whose parameters were trained on tokens numbered otherwise. One that
  * tells no vocabulary is believed. `s` may be NULL: images. */
-__attribute__((warn_unused_result)) bool dump_check_vocabulary(const char *path,
-                                                               const struct sequences *s,
-                                                               struct err *err);
+__attribute__((warn_unused_result)) bool
+dump_check_vocabulary(const char *path, const struct sequences *s, struct err *err);
 
 #endif

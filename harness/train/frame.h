@@ -16,6 +16,7 @@ enum frame_type {
     FRAME_PLAN,
     FRAME_PROGRESS,
     FRAME_EPOCH,
+    FRAME_SAMPLE,
     FRAME_LAYER,
     FRAME_COUNTER,
     FRAME_PROFILE,

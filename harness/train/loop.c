@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "train/checkpoint.h"
 #include "train/dump.h"
 #include "train/gauges.h"
 #include "train/profile.h"
@@ -31,7 +32,8 @@ struct loop {
     double steps_ns, eval_ns;
     double *ns; /* of every step so far */
     size_t room;
-    int epoch; /* being trained, from 0 */
+    int epoch;     /* being trained, from 0 */
+    int evaluated; /* epochs that ended, by a limit too, with an evaluation */
     double smooth_loss, smooth_metric;
     long long profiled; /* steps before per-op timing began; -1: not yet */
     bool stop;          /* the reason is in `end` */
@@ -274,6 +276,7 @@ static void run_epoch(struct loop *l)
     if (l->end.status != RUN_OK || (!l->t.noise && !evaluate(l, &e)))
         return;
     const size_t n = (size_t)(l->t.steps - first), warm = steady_warmup(l->ns, (size_t)l->t.steps);
+    l->evaluated++;
     e.step = l->t.steps;
     e.items = l->t.steps * l->t.plan.batch;
     e.time_s = seconds(clock_ns() - l->began);
@@ -352,6 +355,23 @@ static void train(struct loop *l, void (*say)(const char *what))
     gauges_tell(&l->gauges, l->t.program, l->sink);
 }
 
+/* What a run that failed has made is worth nothing, and one stopped in its first epoch should not
+ * take the place of one that was not. */
+static void save(struct loop *l)
+{
+    const struct run_spec *s = l->spec;
+    const bool ended = l->end.status == RUN_OK || l->end.status == RUN_INTERRUPTED;
+    if (!s->save || !ended || (s->save_unasked && (!l->t.sequences || l->evaluated == 0)))
+        return;
+    struct err err = {0};
+    if (checkpoint_save(&l->t, &l->end, l->evaluated, s->save, &err))
+        snprintf(l->end.saved, sizeof l->end.saved, "%s", s->save);
+    else if (s->save_unasked)
+        fprintf(stderr, "bench: parameters are not kept: %s\n", err.text);
+    else
+        stop(l, RUN_FAILED, "--save: %s", err.text);
+}
+
 /* A refused plugin is not a failed run; both remember what the command line would exit with. */
 static void refuse(struct run_end *end, const struct err *err)
 {
@@ -387,8 +407,10 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
             fine = dump_step(&l.t, spec->dump, &err);
         else if (spec->profile_s > 0)
             fine = profile_run(&l.t, spec, &l.gauges, sink, say, &l.end, &err);
-        else if (!spec->dry_run)
+        else if (!spec->dry_run) {
             train(&l, say);
+            save(&l);
+        }
         trainer_close(&l.t);
     }
     if (!fine)

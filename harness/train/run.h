@@ -27,6 +27,8 @@ struct run_spec {
     const char *isa;         /* NULL: best */
     const char *init;        /* NULL, or a safetensors file of initial parameters */
     const char *dump;        /* NULL, or the file that `bench dump` writes: one step, then end */
+    const char *save;        /* NULL, or the file for the parameters when training has ended (checkpoint.h) */
+    bool save_unasked;       /* nobody named it: of sequences only, and only with an epoch done */
     const char *conv_algo;   /* NULL: by shape; or a name of kn_conv_algos (kernels/conv.h) */
     const char *counters;    /* NULL, or events to count: "cycles,l2miss" (perf/counters.h) */
     int epochs, batch, threads;
@@ -127,6 +129,21 @@ struct run_counter {
     long long steps;
 };
 
+/* What a trained network says, of a few test items: at most RUN_SAMPLES a run. Texts and tokens are
+ * UTF-8; longer ones than this are cut on their way (sample.h). Borrowed for the call. */
+enum {
+    RUN_SAMPLES = 8,
+    RUN_SAMPLE_TOKENS = 512,
+    RUN_SAMPLE_TOKEN = 256,
+    RUN_SAMPLE_TEXT = 1 << 16
+};
+struct run_sample {
+    const char *source, *reference, *output; /* "" and NULL where there is none */
+    const char *const *source_token, *const *output_token;
+    int sources, outputs;
+    const float *attention; /* [outputs][sources], or NULL */
+};
+
 enum run_status {
     RUN_OK,
     RUN_FAILED,
@@ -148,8 +165,8 @@ struct run_end {
     int signal, exit_code;
     long long steps;
     double step_ms_median, step_ms_mad, step_ms_min; /* warm steps only; NAN if none */
-    double samples_per_s;                            /* by that median; where batches differ in length, the mean */
-    double train_loss, time_s;                       /* of the last epoch; whole training */
+    double samples_per_s;      /* by that median; where batches differ in length, the mean */
+    double train_loss, time_s; /* of the last epoch; whole training */
     int metrics;
     struct run_metric last[RUN_METRICS], best[RUN_METRICS];
     double harness_s; /* wall time of the worker that was not in steps or evaluation */
@@ -158,15 +175,18 @@ struct run_end {
     char tainted[NOISE_WHY]; /* why its times should not be trusted; "" */
     int steady;              /* enum run_steady */
     char unsteady[RUN_WHY];  /* why not RUN_STEADY; "" */
+    char saved[RUN_TEXT];    /* where the parameters are; "" */
 };
 
-/* The parent's ears. Called in order: plan, (progress | epoch)*, layer*, counter*, profile?, end;
- * always one end, whatever happened, also when the worker never spoke. Any may be NULL. */
+/* The parent's ears. Called in order: plan, (progress | epoch)*, sample*, layer*, counter*,
+ * profile?, end; always one end, whatever happened, also when the worker never spoke. Any may be
+ * NULL. */
 struct run_sink {
     void (*phase)(void *arg, const char *phase); /* any time: "reading data", what takes so long */
     void (*plan)(void *arg, const struct run_plan *plan);
     void (*progress)(void *arg, const struct run_progress *progress);
     void (*epoch)(void *arg, const struct run_epoch *epoch);
+    void (*sample)(void *arg, const struct run_sample *sample);
     void (*layer)(void *arg, const struct run_layer *layer);
     void (*counter)(void *arg, const struct run_counter *counter);
     void (*profile)(void *arg, const struct run_profile *profile);

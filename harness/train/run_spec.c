@@ -25,6 +25,7 @@ bool run_spec_check(const struct run_spec *s, struct err *err)
         bool found;
     } rule[] = {
         {"--data", "it runs without data", s->data != NULL},
+        {"--save", "noise teaches nothing", s->save != NULL},
         {"--to-accuracy", "noise has no accuracy", s->to_accuracy > 0},
     };
     for (size_t i = 0; i < sizeof rule / sizeof *rule; i++)

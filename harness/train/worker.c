@@ -7,6 +7,7 @@
 
 #include "train/frame.h"
 #include "train/run.h"
+#include "train/sample.h"
 #include "train/spawn.h"
 #include "train/wire.h"
 
@@ -17,6 +18,7 @@ struct hearing {
     const struct run_sink *sink;
     struct run_end end;
     bool ended;
+    int samples;
     long long steps; /* as far as we heard */
     struct err err;  /* what made no sense */
 };
@@ -55,6 +57,19 @@ static bool hear_epoch(struct hearing *h, const json_t *json)
         h->sink->epoch(h->sink->arg, &epoch);
     free((double *)epoch.step_ns);
     return fine || err_set(&h->err, "an epoch with impossible counts");
+}
+
+static bool hear_sample(struct hearing *h, const json_t *json)
+{
+    struct run_sample sample;
+    if (h->samples++ == RUN_SAMPLES)
+        return err_set(&h->err, "more than %d samples", RUN_SAMPLES);
+    if (!sample_of(json, &sample, &h->err))
+        return false;
+    if (h->sink->sample)
+        h->sink->sample(h->sink->arg, &sample);
+    sample_release(&sample);
+    return true;
 }
 
 static bool hear_layer(struct hearing *h, const json_t *json)
@@ -113,7 +128,7 @@ static bool hear(void *arg, int type, const json_t *json)
         [FRAME_PLAN] = hear_plan,       [FRAME_PROGRESS] = hear_progress,
         [FRAME_EPOCH] = hear_epoch,     [FRAME_LAYER] = hear_layer,
         [FRAME_COUNTER] = hear_counter, [FRAME_END] = hear_end,
-        [FRAME_PROFILE] = hear_profile,
+        [FRAME_PROFILE] = hear_profile, [FRAME_SAMPLE] = hear_sample,
     };
     struct hearing *h = arg;
     if (h->ended || !by_type[type])

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "train/frame.h"
+#include "train/generate_task.h"
 #include "train/loop.h"
 #include "train/plugin_task.h"
 #include "train/run.h"
+#include "train/sample.h"
 #include "train/spawn.h"
 #include "train/wire.h"
 
@@ -42,6 +44,12 @@ static void on_epoch(void *arg, const struct run_epoch *epoch)
 {
     (void)arg;
     speak(FRAME_EPOCH, wire_pack(wire_epoch, epoch));
+}
+
+static void on_sample(void *arg, const struct run_sample *sample)
+{
+    (void)arg;
+    speak(FRAME_SAMPLE, sample_json(sample));
 }
 
 static void on_layer(void *arg, const struct run_layer *layer)
@@ -75,6 +83,7 @@ static int task_run(const json_t *job)
     static const struct run_sink sink = {.plan = on_plan,
                                          .progress = on_progress,
                                          .epoch = on_epoch,
+                                         .sample = on_sample,
                                          .layer = on_layer,
                                          .counter = on_counter,
                                          .profile = on_profile,
@@ -101,10 +110,21 @@ static int task_check(const json_t *job)
     return EXIT_OK;
 }
 
+static void report(json_t *json) { speak(FRAME_REPORT, json); }
+
+static int task_generate(const json_t *job)
+{
+    generate_task(job, say, report);
+    return EXIT_OK;
+}
+
 static const struct {
     const char *name;
     int (*run)(const json_t *job);
-} tasks[] = {{"run", task_run}, {"describe", task_describe}, {"check", task_check}};
+} tasks[] = {{"run", task_run},
+           {"describe", task_describe},
+           {"check", task_check},
+           {"generate", task_generate}};
 
 static void on_terminate(int number)
 {

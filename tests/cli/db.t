@@ -41,10 +41,10 @@ bench results show 99; is $status 2 "a run that is not there"; like err 'no run 
 bench results show x; is $status 2 "not a number"
 bench results show; is $status 2 "no number"
 
-bench db check; is $status 0 "db check"; like out 'sound; schema 2, 2 sessions, 2 runs \(2 ok, [0-2] tainted\)' "counts"
+bench db check; is $status 0 "db check"; like out 'sound; schema 3, 2 sessions, 2 runs \(2 ok, [0-2] tainted\)' "counts"
 bench db check --json; is "$(json "$dir/out" database)" "$BENCH_DB" "the same as JSON"
 bench db vacuum; is $status 0 "db vacuum"
-bench db migrate; is $status 0 "db migrate"; like out 'schema 2' "tells the schema"
+bench db migrate; is $status 0 "db migrate"; like out 'schema 3' "tells the schema"
 
 echo "this is no database, but it is long enough to be taken for one by somebody careless" >"$dir/text.db"
 bench db check --db "$dir/text.db"; is $status 1 "a text file: exit 1"; like err 'not a database' "says so"
@@ -58,7 +58,7 @@ if command -v sqlite3 >/dev/null; then
     sqlite3 "$BENCH_DB" 'PRAGMA user_version = 9'
     bench results; is $status 0 "a newer schema can be read"; like err 'newer bench' "with a note"
     bench run mlp:128 $quick; is $status 1 "but not written"; like err 'newer bench' "says so"
-    sqlite3 "$BENCH_DB" 'PRAGMA user_version = 2; PRAGMA foreign_keys = OFF; DELETE FROM session'
+    sqlite3 "$BENCH_DB" 'PRAGMA user_version = 3; PRAGMA foreign_keys = OFF; DELETE FROM session'
     bench db check; is $status 1 "a missing reference: exit 1"; like err 'session' "names it"
 else
     skip "sqlite3 is not installed"

@@ -132,16 +132,21 @@ static bool like(nn_value v, const struct nn_shape *want, int type, const char *
     return false;
 }
 
-/* Biases at 0, but the forget gate's. */
-static nn_value first_bias(struct nn_graph *g, int gates, const struct nn_recurrent_opts *o,
-                           const char *at)
+/* Biases at 0, but of the gate that keeps, which is the second one of f's and z's layers alike, and
+ * of the LSTM's i, the first. Unit j keeps for about e^b steps. */
+static nn_value first_bias(struct nn_graph *g, const struct kind *k, int gates,
+                           const struct nn_recurrent_opts *o, const char *at)
 {
-    const nn_value b = nn_param_(g, "bias_ih", NN_SHAPE(gates * o->hidden), bias_init(o->bias), at);
-    if (o->forget_bias == 0.0f || b.id < 0)
+    const int H = o->hidden;
+    const nn_value b = nn_param_(g, "bias_ih", NN_SHAPE(gates * H), bias_init(o->bias), at);
+    if ((o->forget_bias == 0.0f && o->span == 0) || b.id < 0)
         return b;
-    float *data = arena_alloc(g->arena, (size_t)(gates * o->hidden) * sizeof *data);
-    for (int i = 0; i < o->hidden; i++)
-        data[o->hidden + i] = o->forget_bias; /* i, f, ... */
+    float *data = arena_alloc(g->arena, (size_t)(gates * H) * sizeof *data);
+    for (int j = 0; j < H; j++) {
+        const double steps = 1 + (o->span - 2) * (j + 0.5) / H;
+        data[H + j] = o->span ? (float)log(steps) : o->forget_bias;
+        data[j] = o->span && k->cell == KN_LSTM ? -data[H + j] : 0.0f;
+    }
     node_of(b)->attr.data = data;
     return b;
 }
@@ -154,7 +159,7 @@ static nn_value biases(struct nn_graph *g, const struct kind *k, int gates,
     *inner = (nn_value){0};
     if (o->no_bias)
         return (nn_value){0};
-    const nn_value b = first_bias(g, gates, o, at);
+    const nn_value b = first_bias(g, k, gates, o, at);
     if (!k->two_biases)
         return b;
     const nn_value c = nn_param_(g, "bias_hh", NN_SHAPE(gates * H), bias_init(o->bias), at);
@@ -173,10 +178,18 @@ static bool options_ok(nn_value x, const struct nn_recurrent_opts *o, const stru
     struct nn_graph *g = x.graph;
     if (o->hidden < 1 || o->hidden > INT32_MAX / 4)
         return (void)graph_fail(g, at, name, "%d hidden units", o->hidden), false;
-    if (o->forget_bias != 0.0f &&
-        (k->cell != KN_LSTM || o->bias.kind != NN_INIT_DEFAULT || o->no_bias))
+    const bool keeps = k->cell == KN_LSTM || k->cell == KN_GRU || k->cell == KN_GRU_BEFORE;
+    if ((o->forget_bias != 0.0f || o->span != 0) &&
+        (!keeps || o->bias.kind != NN_INIT_DEFAULT || o->no_bias))
         return (void)graph_fail(g, at, name,
-                                "forget_bias is for an LSTM with a forget gate and no bias init"),
+                                "forget_bias and span are for an LSTM with a forget gate or a GRU, "
+                                "and no bias init"),
+               false;
+    if (o->span < 0 || o->span == 1 || (o->span && o->forget_bias != 0.0f))
+        return (void)graph_fail(
+                   g, at, name,
+                   "span %d, forget_bias %g: wanted one of them, a span of 2 steps or more",
+                   o->span, (double)o->forget_bias),
                false;
     if (o->c0.graph && !kn_cell_is_lstm(k->cell))
         return (void)graph_fail(g, at, name, "c0 is for an LSTM"), false;

@@ -1,0 +1,195 @@
+/* translate.c — see translate.h. */
+#include "train/translate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/search.h"
+
+int translate_most(const struct language *l, int source_tokens)
+{
+    const struct language_input *target = language_input(l, "target");
+    const int longest = target && target->longest > 1 ? target->longest - 1 : 1; /* less <s> */
+    const int likely = source_tokens + source_tokens / 2 + 10;
+    return likely < longest ? likely : longest;
+}
+
+/* -------------------------------------------------------------------- asking */
+
+struct asking {
+    const struct translator *t;
+    struct prefix_net *net;
+    struct err *err;
+    bool ended; /* by the look */
+};
+
+static const float *scores(void *arg, const int32_t *prefix, size_t stride, int n, int length,
+                           const int *from)
+{
+    struct asking *a = arg;
+    a->ended = a->t->look && !a->t->look(a->t->arg);
+    return a->ended ? NULL : prefix_net_scores(a->net, prefix, stride, n, length, from, a->err);
+}
+
+static struct scorer scorer_of(struct asking *a)
+{
+    return (struct scorer){.tokens = prefix_net_tokens(a->net),
+                           .end = TOKEN_END,
+                           .never = NEVER_PAD_OR_BEGIN,
+                           .scores = scores,
+                           .arg = a};
+}
+
+static struct prefix_net *net_for(const struct translator *t, int batch, int source_steps, int most,
+                                  struct err *err)
+{
+    const struct prefix_wish w = {
+        .plugin = t->plugin,
+        .variant = t->variant,
+        .language = t->language,
+        .share = t->share,
+        .lend = t->lend,
+        .threads = t->threads,
+        .batch = batch,
+        .source_steps = source_steps,
+        .most = most + 1, /* <s> */
+    };
+    return prefix_net_new(&w, err);
+}
+
+static int32_t *copy_tokens(const int32_t *token, int n)
+{
+    int32_t *copy = xmalloc(((size_t)n + 1) * sizeof *copy);
+    memcpy(copy, token, (size_t)n * sizeof *copy);
+    return copy;
+}
+
+/* --------------------------------------------------------------------- greedily */
+
+/* Some sources, as many as a batch holds: numbers of the caller's. */
+struct batch {
+    int n;
+    int *number;
+    const struct utterance *source;
+    struct utterance *said;
+    const int32_t **token; /* [n] */
+    int *steps, *most, *length;
+};
+
+static bool translate_batch(const struct translator *t, const struct batch *b, bool *ended,
+                            struct err *err)
+{
+    int longest = 1, most = 1;
+    for (int i = 0; i < b->n; i++) {
+        const struct utterance *s = &b->source[b->number[i]];
+        b->token[i] = s->token;
+        b->steps[i] = s->tokens;
+        b->most[i] = translate_most(t->language, s->tokens);
+        longest = s->tokens > longest ? s->tokens : longest;
+        most = b->most[i] > most ? b->most[i] : most;
+    }
+    struct asking a = {.t = t, .net = net_for(t, b->n, longest, most, err), .err = err};
+    if (!a.net)
+        return false;
+    prefix_net_read(a.net, b->n, b->token, b->steps);
+    const size_t stride = (size_t)most + 1;
+    int32_t *said = xmalloc((size_t)b->n * stride * sizeof *said);
+    const struct scorer s = scorer_of(&a);
+    const bool fine = search_greedy(&s, b->n, TOKEN_BEGIN, b->most, stride, said, b->length);
+    for (int i = 0; i < b->n && fine; i++)
+        b->said[b->number[i]] =
+            (struct utterance){.token = copy_tokens(said + (size_t)i * stride + 1, b->length[i]),
+                               .tokens = b->length[i]};
+    free(said);
+    prefix_net_free(a.net);
+    *ended = a.ended;
+    return fine || a.ended;
+}
+
+struct sized {
+    int tokens, number;
+};
+
+static int by_size(const void *a, const void *b)
+{
+    const struct sized *x = a, *y = b;
+    return x->tokens != y->tokens ? (x->tokens > y->tokens) - (x->tokens < y->tokens)
+                                  : (x->number > y->number) - (x->number < y->number);
+}
+
+static int *sorted_numbers(const struct utterance *source, int n)
+{
+    struct sized *s = xmalloc(((size_t)n + 1) * sizeof *s);
+    int *number = xmalloc(((size_t)n + 1) * sizeof *number);
+    for (int i = 0; i < n; i++)
+        s[i] = (struct sized){source[i].tokens, i};
+    qsort(s, (size_t)n, sizeof *s, by_size);
+    for (int i = 0; i < n; i++)
+        number[i] = s[i].number;
+    free(s);
+    return number;
+}
+
+bool translate_greedy(const struct translator *t, const struct utterance *source, int n,
+                      struct utterance *said, bool *done, struct err *err)
+{
+    const size_t rows = (size_t)t->batch;
+    int *number = sorted_numbers(source, n);
+    struct batch b = {.source = source,
+                      .said = said,
+                      .token = xmalloc(rows * sizeof *b.token),
+                      .steps = xmalloc(rows * sizeof(int)),
+                      .most = xmalloc(rows * sizeof(int)),
+                      .length = xmalloc(rows * sizeof(int))};
+    bool fine = true, ended = false;
+    memset(said, 0, (size_t)n * sizeof *said);
+    for (int i = 0; i < n && fine && !ended; i += b.n) {
+        b.number = number + i;
+        b.n = n - i < t->batch ? n - i : t->batch;
+        fine = translate_batch(t, &b, &ended, err);
+    }
+    for (int i = 0; i < n && !fine; i++)
+        free(said[i].token);
+    free(number);
+    free(b.token);
+    free(b.steps);
+    free(b.most);
+    free(b.length);
+    *done = !ended;
+    return fine;
+}
+
+/* ---------------------------------------------------------------------- by beam */
+
+bool translate_beam(const struct translator *t, const struct utterance *source, int beam,
+                    struct utterance *said, int *n, struct err *err)
+{
+    const int most = translate_most(t->language, source->tokens);
+    const size_t stride = (size_t)most + 1, rows = (size_t)beam;
+    struct asking a = {.t = t, .net = net_for(t, beam, source->tokens, most, err), .err = err};
+    if (!a.net)
+        return false;
+    const int32_t **token = xmalloc(rows * sizeof *token);
+    int *steps = xmalloc(rows * sizeof *steps), *length = xmalloc(rows * sizeof *length);
+    int32_t *tokens = xmalloc(rows * stride * sizeof *tokens);
+    double *score = xmalloc(rows * sizeof *score);
+    for (int i = 0; i < beam; i++) {
+        token[i] = source->token;
+        steps[i] = source->tokens;
+    }
+    prefix_net_read(a.net, beam, token, steps);
+    const struct scorer s = scorer_of(&a);
+    *n = search_beam(&s, beam, TOKEN_BEGIN, most, stride, tokens, length, score);
+    for (int i = 0; i < *n; i++)
+        said[i] = (struct utterance){copy_tokens(tokens + (size_t)i * stride, length[i]), length[i],
+                                     score[i]};
+    const bool fine = *n >= 0;
+    free(token);
+    free(steps);
+    free(length);
+    free(tokens);
+    free(score);
+    prefix_net_free(a.net);
+    return fine || (a.ended ? err_status(err, EXIT_INTERRUPTED, "interrupted") : false);
+}
