@@ -31,7 +31,7 @@ struct verb {
     const struct option *options;      /* ends with a NULL name; shown by help */
 };
 extern const struct verb verb_list, verb_info, verb_run, verb_results, verb_report, verb_doctor,
-    verb_dump, verb_plugin, verb_db, verb_kernels, verb_profile;
+    verb_dump, verb_plugin, verb_db, verb_kernels, verb_profile, verb_generate;
 extern const struct verb *const verbs[]; /* NULL-terminated, in the order of help */
 const struct verb *verb_find(const char *name);
 

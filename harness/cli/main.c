@@ -12,10 +12,10 @@ static int cmd_help(int argc, char **argv);
 static const struct verb verb_help = {"help", cmd_help, "help [VERB]",
                                       "Explains the program, or a verb", NULL};
 
-const struct verb *const verbs[] = {&verb_list,    &verb_info,    &verb_run,    &verb_profile,
-                                    &verb_results, &verb_report,  &verb_doctor, &verb_dump,
-                                    &verb_plugin,  &verb_kernels, &verb_db,     &verb_help,
-                                    NULL};
+const struct verb *const verbs[] = {&verb_list,     &verb_info,    &verb_run,    &verb_generate,
+                                    &verb_profile,  &verb_results, &verb_report, &verb_doctor,
+                                    &verb_dump,     &verb_plugin,  &verb_kernels, &verb_db,
+                                    &verb_help,     NULL};
 
 const struct verb *verb_find(const char *name)
 {

@@ -11,8 +11,6 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "train/dump.h"
-#include "train/language.h"
-#include "train/safetensors.h"
 #include "train/trainer.h"
 
 static void add_number(struct st_writer *w, const char *key, long long n)
@@ -82,6 +80,35 @@ bool checkpoint_save(const struct trainer *t, const struct run_end *end, int epo
     const bool fine = st_write(w, path, err);
     st_writer_free(w);
     return fine;
+}
+
+bool checkpoint_open(const char *path, const char *plugin, const char *variant,
+                     struct checkpoint *c, struct err *err)
+{
+    static const char format[] = "bench-checkpoint ";
+    *c = (struct checkpoint){.path = path};
+    if (!st_open(path, &c->file, err))
+        return false;
+    const char *is = st_meta(&c->file, "format"), *of = st_meta(&c->file, "plugin"),
+               *which = st_meta(&c->file, "variant");
+    bool fine = true;
+    if (!is || strncmp(is, format, sizeof format - 1) != 0 || !of || !which)
+        fine =
+            err_set(err, "%s: format: found '%.40s', expected '%s1': `bench run --save` writes it",
+                    path, is ? is : "", format);
+    else if (strcmp(of, plugin) != 0 || strcmp(which, variant) != 0)
+        fine = err_status(err, EXIT_USAGE, "%s: holds the parameters of %.60s:%.60s, not of %s:%s",
+                          path, of, which, plugin, variant);
+    fine = fine && language_read(path, &c->file, &c->language, err);
+    if (!fine)
+        st_close(&c->file);
+    return fine;
+}
+
+void checkpoint_close(struct checkpoint *c)
+{
+    language_release(&c->language);
+    st_close(&c->file);
 }
 
 char *checkpoint_place(const char *database, const char *plugin, const char *variant)

@@ -12,7 +12,9 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "train/language.h"
 #include "train/run.h"
+#include "train/safetensors.h"
 
 struct trainer;
 
@@ -20,6 +22,20 @@ struct trainer;
 __attribute__((warn_unused_result)) bool checkpoint_save(const struct trainer *t,
                                                          const struct run_end *end, int epochs,
                                                          const char *path, struct err *err);
+
+/* An open checkpoint. */
+struct checkpoint {
+    const char *path; /* borrowed */
+    struct st_file file;
+    struct language language;
+};
+
+/* Opens `path` and refuses what is no checkpoint, is damaged, or (EXIT_USAGE) of another plugin or
+ * variant. The caller closes. */
+__attribute__((warn_unused_result)) bool checkpoint_open(const char *path, const char *plugin,
+                                                         const char *variant, struct checkpoint *c,
+                                                         struct err *err);
+void checkpoint_close(struct checkpoint *c);
 
 /* Where the parameters of a run of sequences are kept without being asked for:
  * checkpoints/PLUGIN-VARIANT.safetensors beside the database. Malloc'ed. */

@@ -184,6 +184,18 @@ void prefix_net_free(struct prefix_net *net)
 
 int prefix_net_tokens(const struct prefix_net *net) { return net->tokens; }
 
+static struct program *longest_of(const struct prefix_net *net)
+{
+    return net->last[0][net->wish.most].program;
+}
+
+bool prefix_net_has_state(const struct prefix_net *net)
+{
+    return program_tensor(longest_of(net), TENSOR_STATE, 0) != NULL;
+}
+
+void prefix_net_clear(struct prefix_net *net) { program_clear_state(longest_of(net)); }
+
 /* --------------------------------------------------------------------- running */
 
 static void fill(const struct prefix_net *net, struct program *p, const int32_t *prefix,

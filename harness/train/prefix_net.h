@@ -38,6 +38,12 @@ void prefix_net_free(struct prefix_net *net); /* NULL is allowed */
 
 int prefix_net_tokens(const struct prefix_net *net); /* scores a row */
 
+/* Does it carry a state from step to step (nn_state())? Then one step after another may be asked
+ * about, length 1 each time; the state is that of the longest prefix's program. And back to its
+ * zeros. */
+bool prefix_net_has_state(const struct prefix_net *net);
+void prefix_net_clear(struct prefix_net *net);
+
 /* The sources of rows 0 … rows - 1: source[i], of steps[i] <= source_steps tokens, at least one. */
 void prefix_net_read(struct prefix_net *net, int rows, const int32_t *const *source,
                      const int *steps);

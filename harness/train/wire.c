@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "train/generate.h"
 #include "train/run.h"
 
 _Static_assert(sizeof(long long) == sizeof(int64_t) && sizeof(size_t) == sizeof(int64_t),
@@ -34,6 +35,15 @@ const struct wire_field wire_spec[] = {
     F(WIRE_STRING, run_spec, cache),
     F(WIRE_BOOL,   run_spec, synthetic),   F(WIRE_STRING, run_spec, conv_algo),
     F(WIRE_STRING, run_spec, save),        F(WIRE_BOOL,   run_spec, save_unasked),
+    {0},
+};
+const struct wire_field wire_generate[] = {
+    F(WIRE_STRING, generate_spec, plugin_path), F(WIRE_STRING, generate_spec, plugin),
+    F(WIRE_STRING, generate_spec, variant),     F(WIRE_STRING, generate_spec, from),
+    F(WIRE_STRING, generate_spec, isa),         F(WIRE_INT,    generate_spec, threads),
+    F(WIRE_INT,    generate_spec, length),      F(WIRE_INT,    generate_spec, top),
+    F(WIRE_INT,    generate_spec, beam),        F(WIRE_INT,    generate_spec, count),
+    F(WIRE_DOUBLE, generate_spec, temperature), F(WIRE_INT64,  generate_spec, seed),
     {0},
 };
 const struct wire_field wire_plan[] = {

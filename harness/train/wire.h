@@ -1,4 +1,4 @@
-/* wire.h — the structs of run.h as JSON, for the pipe between worker and parent.
+/* wire.h — the structs of run.h and generate.h as JSON, for the pipe between worker and parent.
  *
  * Each struct has a table of its fields, which both directions follow. JSON knows
  * no NaN and no infinity: both travel as null and arrive as NaN. */
@@ -29,7 +29,7 @@ struct wire_field {
     size_t offset, room;
 };
 
-extern const struct wire_field wire_spec[], wire_plan[], wire_progress[], wire_epoch[],
+extern const struct wire_field wire_spec[], wire_generate[], wire_plan[], wire_progress[], wire_epoch[],
     wire_layer[], wire_profile[], wire_counter[], wire_end[];
 
 /* A new reference. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "train/frame.h"
+#include "train/generate_task.h"
 #include "train/loop.h"
 #include "train/plugin_task.h"
 #include "train/run.h"
@@ -109,10 +110,21 @@ static int task_check(const json_t *job)
     return EXIT_OK;
 }
 
+static void report(json_t *json) { speak(FRAME_REPORT, json); }
+
+static int task_generate(const json_t *job)
+{
+    generate_task(job, say, report);
+    return EXIT_OK;
+}
+
 static const struct {
     const char *name;
     int (*run)(const json_t *job);
-} tasks[] = {{"run", task_run}, {"describe", task_describe}, {"check", task_check}};
+} tasks[] = {{"run", task_run},
+           {"describe", task_describe},
+           {"check", task_check},
+           {"generate", task_generate}};
 
 static void on_terminate(int number)
 {

@@ -36,4 +36,90 @@ bench run mlp --data digits --max-steps 2 --save "$dir/m.safetensors" --no-recor
 is $status 0 "--save of a network for images"
 bench run mlp --data digits --max-steps 2 --init "$dir/m.safetensors" --no-record
 is $status 0 "and --init from it"
+
+# ---- text that runs on
+for i in $(seq 1000); do echo "the cat sat on mat $((i % 10))"; done >"$dir/b.txt"
+bench generate "$net:speak"
+is $status 6 "no checkpoint: exit 6"
+like err "sequences:speak has not been trained yet: .bench run sequences:speak. keeps its parameters in '$kept/sequences-speak.safetensors'" "says what would bring one"
+bench run "$net:speak" --data "$dir/b.txt" --epochs 1 --threads 1 -q
+is $status 0 "speak: runs"
+bench generate "$net:speak" --prompt "the c" --length 60 --temperature 0
+is $status 0 "generate"; like out '^the cat sat on mat' "goes on from the prompt"
+is "$(wc -c <"$dir/out")" 66 "for so many characters, and a line's end"
+cp "$dir/out" "$dir/greedy"
+bench generate "$net:speak" --prompt "the c" --length 60 --temperature 3 --top-k 1
+ok "$(cmp -s "$dir/out" "$dir/greedy"; echo $?)" "the best one's draws are the greedy text"
+bench generate "$net:speak" --length 100 --seed 7 --temperature 2; cp "$dir/out" "$dir/seven"
+bench generate "$net:speak" --length 100 --seed 7 --temperature 2 --threads 2
+ok "$(cmp -s "$dir/out" "$dir/seven"; echo $?)" "the same seed, the same text, on two threads"
+bench generate "$net:speak" --length 100 --seed 8 --temperature 2
+ok "$(cmp -s "$dir/out" "$dir/seven"; [ $? = 1 ]; echo $?)" "another seed, another one"
+bench generate "$net:speak" --prompt "the caté" --length 5
+is $status 0 "a character that nobody has seen"; like err "'é': not in the vocabulary, left out" "is told"
+bench generate "$net:speak" --prompt "$(printf 'the \303(')" --length 5
+is $status 2 "no UTF-8: exit 2"; like err '\-\-prompt: byte 5 is not UTF-8' "where"
+long=$(head -c 100000 "$dir/b.txt" | tr '\n' ' ' | head -c 100000)
+bench generate "$net:speak" --prompt "$long" --length 5
+is $status 0 "a long prompt"; like err 'has [0-9]+ tokens: the last 4096 are read' "of which the end is read"
+bench generate "$net:speak" --count 2 --length 10 --json
+is "$(json "$dir/out" said 1 tokens)" 10 "--count, --json"
+bench generate "$net:speak" --beam 3
+is $status 2 "--beam of text: exit 2"
+bench run "$net:words" --data "$dir/b.txt" --epochs 1 --threads 1 -q
+bench generate "$net:words" --prompt "The CAT zebra" --length 12 --temperature 0
+like out '^the cat <unk> .*the cat sat on mat' "words, small, unknown ones as such"; like err "'zebra': not in the vocabulary, read as <unk>" "and told"
+for i in $(seq 30); do for c in l m n r s t; do for v in a e i o u; do echo "$c${v}na"; done; done; done >"$dir/names.txt"
+bench run "$net:lines" --data "$dir/names.txt" --epochs 3 --threads 1 -q
+is $status 0 "lines: runs"
+bench generate "$net:lines" --count 10 --temperature 0.3
+is "$(grep -cE '^[lmnrst][aeiou]na$' "$dir/out")" 10 "ten names"
+bench generate "$net:lines" --prompt lu --temperature 0
+is "$(cat "$dir/out")" luna "that begins so"
+
+# ---- translations, classes
+bench run "$net:attend" --max-steps 400 --threads 1 -q --save "$dir/attend.safetensors"
+is $status 0 "attend: runs"
+generate() { bench generate "$net:attend" --from "$dir/attend.safetensors" --threads 1 "$@"; }
+generate --prompt abc
+is $status 0 "translate"; is "$(wc -l <"$dir/out")" 1 "a line"
+generate --prompt abc --beam 3 --json
+is "$(json "$dir/out" said 0 prompt)" abc "beam"; like out '"score"' "with scores"
+generate --prompt ab --temperature 1
+is $status 2 "a translation is not drawn: exit 2"
+printf 'abc\n\nde\n' >"$dir/in"
+lines() { status=0; "$BENCH" generate "$net:attend" --from "$dir/attend.safetensors" "$@" <"$dir/in" >"$dir/out" 2>"$dir/err" || status=$?; }
+lines
+is $status 0 "lines of standard input"; is "$(wc -l <"$dir/out")" 3 "each has its own, an empty one an empty one"
+: >"$dir/in"; lines
+is $status 2 "nothing there: exit 2"; like err 'standard input is empty' "says so"
+printf 'abc\nd\300\n' >"$dir/in"; lines
+is $status 2 "no UTF-8: exit 2"; like err 'line 2: byte 2 is not UTF-8' "where"
+head -c 1000000 /dev/zero | tr '\0' a >"$dir/in"; lines
+is $status 2 "a megabyte in a line: exit 2"; like err 'text 1 has 1000000 tokens, expected up to 2000' "says so"
+bench generate "$net:reverse" --from "$dir/attend.safetensors" --prompt a
+is $status 2 "another variant's checkpoint: exit 2"
+like err 'holds the parameters of sequences:attend, not of sequences:reverse' "says whose"
+bench generate mlp --from "$dir/attend.safetensors"
+is $status 2 "another plugin's: exit 2"
+head -c 3000 "$dir/attend.safetensors" >"$dir/broken.safetensors"
+bench generate "$net:attend" --from "$dir/broken.safetensors" --prompt a
+is $status 6 "a file cut off: exit 6"; like err 'broken.safetensors: ' "by name"
+bench generate "$net:attend" --from "$dir/none.safetensors" --prompt a
+is $status 2 "no such file: exit 2"
+bench generate mlp --from "$dir/m.safetensors"
+is $status 2 "a network for images says nothing: exit 2"
+bench run "$net:copy" --max-steps 2 --threads 1 -q --save "$dir/copy.safetensors"
+bench generate "$net:copy" --from "$dir/copy.safetensors"
+is $status 2 "nor does one that copies symbols"; like err "says nothing: its task is copy:2" "says why"
+mkdir "$dir/names"
+for i in $(seq 100); do echo "anna$((i % 3))"; done >"$dir/names/A.txt"
+for i in $(seq 100); do echo "bob$((i % 3))"; done >"$dir/names/B.txt"
+bench run "$net:names" --data "$dir/names" --epochs 20 --threads 1 -q
+is $status 0 "names: runs"
+bench generate "$net:names" --prompt bob1
+is $status 0 "classes"; is "$(head -1 "$dir/out" | grep -c 'B$')" 1 "the likely one first"
+bench generate "$net:names"
+is $status 2 "nothing to tell the class of: exit 2"
+bench help generate; like out '\-\-top-k K' "help"
 done_testing

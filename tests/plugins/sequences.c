@@ -71,6 +71,50 @@ static void text(struct nn_graph *g)
     nn_metric("context", nn_mean(nn_mean(context, 1), 0));
 }
 
+/* A state that matters: what an LSTM holds goes on into the next window. */
+static void speak(struct nn_graph *g)
+{
+    const int T = nn_length(g, "tokens", WINDOW);
+    const nn_value x = embedded(g, "tokens", T), next = nn_input(g, "next", NN_I32, NN_SHAPE(T));
+    nn_row(g, "lstm");
+    const nn_value h0 = nn_state(g, "h", NN_SHAPE(2 * WIDTH)),
+                   c0 = nn_state(g, "c", NN_SHAPE(2 * WIDTH));
+    const nn_value h = nn_lstm(x, 2 * WIDTH, .h0 = h0, .c0 = c0);
+    nn_assign(h0, nn_last(h, (nn_value){0}));
+    nn_assign(c0, nn_final_cell(h));
+    nn_row(g, "output");
+    judge(nn_linear(h, nn_tokens(g, "next", 10)), next);
+}
+
+/* No state: each line from its beginning. */
+static void line(struct nn_graph *g)
+{
+    const int T = nn_length(g, "tokens", WINDOW);
+    const nn_value x = embedded(g, "tokens", T), next = nn_input(g, "next", NN_I32, NN_SHAPE(T));
+    nn_row(g, "gru");
+    const nn_value h = nn_gru(x, 2 * WIDTH, .length = nn_input(g, "length", NN_I32, NN_SCALAR));
+    nn_row(g, "output");
+    judge(nn_linear(h, nn_tokens(g, "next", 10)), next);
+}
+
+/* Luong et al. 2015, and what it looks at. */
+static void attend(struct nn_graph *g)
+{
+    const int S = nn_length(g, "source", 5), T = nn_length(g, "target", 6);
+    const nn_value source = embedded(g, "source", S), target = embedded(g, "target", T);
+    const nn_value next = nn_input(g, "next", NN_I32, NN_SHAPE(T));
+    const nn_value length = nn_input(g, "source_length", NN_I32, NN_SCALAR);
+    nn_row(g, "encoder");
+    const nn_value read = nn_gru(source, 2 * WIDTH, .length = length);
+    nn_row(g, "decoder");
+    const nn_value h = nn_gru(target, 2 * WIDTH, .h0 = nn_last(read, length));
+    nn_row(g, "attention");
+    const nn_value at = nn_softmax(nn_matmul(nn_linear(h, 2 * WIDTH), nn_transpose(read)));
+    nn_show("attention", at);
+    nn_row(g, "output");
+    judge(nn_linear(nn_concat(h, nn_matmul(at, read), 2), nn_tokens(g, "next", 10)), next);
+}
+
 static void name(struct nn_graph *g)
 {
     const nn_value x = embedded(g, "tokens", nn_length(g, "tokens", 8));
@@ -89,7 +133,8 @@ struct net {
     void (*build)(struct nn_graph *g);
 };
 static const struct net of_adding = {adding}, of_copy = {copy}, of_pairs = {translate},
-                        of_text = {text}, of_names = {name}, of_wrong = {wrong};
+                        of_text = {text}, of_names = {name}, of_wrong = {wrong},
+                        of_speech = {speak}, of_lines = {line}, of_attention = {attend};
 
 static void build(struct nn_graph *g, const void *config)
 {
@@ -105,6 +150,10 @@ static const struct nn_variant variants[] = {
     {.name = "text", .about = "characters", .config = &of_text, .task = "text"},
     {.name = "names", .about = "languages", .config = &of_names, .task = "names"},
     {.name = "pairs", .about = "sentences", .config = &of_pairs, .task = "pairs"},
+    {.name = "speak", .about = "characters", .config = &of_speech, .task = "text"},
+    {.name = "words", .about = "words", .config = &of_speech, .task = "words"},
+    {.name = "lines", .about = "names", .config = &of_lines, .task = "lines"},
+    {.name = "attend", .about = "short words", .config = &of_attention, .task = "reverse:4"},
     {.name = "wrong", .about = "wants what no task gives", .config = &of_wrong, .task = "copy:2"},
     {.name = "no-task", .about = "a task nobody knows", .config = &of_copy, .task = "copi:2"},
     {0},
@@ -117,5 +166,6 @@ const struct nn_plugin nn_plugin = {
     .citation = "nobody", .about = "for tests", .dataset = "sequences", .variants = variants,
     .recipe = &recipe,    .build = build,
 };
-NN_PLUGIN_NOTE("sequences", 2000, "sequences",
-               "adding copy reverse dates addition text names pairs wrong no-task");
+NN_PLUGIN_NOTE(
+    "sequences", 2000, "sequences",
+    "adding copy reverse dates addition text names pairs speak words lines attend wrong no-task");
