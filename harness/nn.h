@@ -154,8 +154,19 @@ struct nn_linear_opts {
  *
  * Parameters, named and ordered as PyTorch's are (gates i f g o; r z n): <row>.weight_ih [G H,C],
  * <row>.weight_hh [G H,H], <row>.bias_ih and, without `one_bias`, <row>.bias_hh [G H] (added to it; b' of the
- * GRU's n; none with reset_before), neither with `no_bias`; <row>.peep [3,H] of i, f, o. A sample whose length is shorter than T
- * has zeros behind its end, and no gradient there. Both directions: two layers and nn_concat(a, b, 2). */
+ * GRU's n; none with reset_before), neither with `no_bias`; <row>.peep [3,H] of i, f, o. A sample whose length
+ * is shorter than T has zeros behind its end, and no gradient there. Both directions: two layers and nn_concat(a, b, 2).
+ *
+ * With attend_keys the layer attends to another sequence inside its loop, as the decoder of Bahdanau, Cho and
+ * Bengio 2015 does; each step begins with
+ *
+ *     q = Wq h,  e_j = v . tanh(q + k_j),  alpha = softmax of e_j over j < attend_length[n]
+ *     c = sum_j alpha_j values_j,          a = W [x; c] + b, then the cell as above
+ *
+ * weight_ih is [G H,C+E] then, x's columns before the context's, and there are <row>.query [A,H] and <row>.v [A].
+ * The keys are what e_j needs of the other sequence: nn_linear(states, A, .no_bias = true). nn_context(y) are the
+ * c_t, with gradient: an output layer reads nn_concat(y, nn_context(y), 2). nn_attention(y) are the alpha_t, to be
+ * shown. A length of 0 gives c = 0, one outside [0, S] NaN, which ends the run. */
 struct nn_recurrent_opts {
     int32_t hidden;
     nn_value length;       /* i32 [N]; {0}: every sample has T steps */
@@ -170,6 +181,8 @@ struct nn_recurrent_opts {
      * these: Tallec & Ollivier 2018. */
     float forget_bias;
     int32_t span;
+    nn_value attend_keys, attend_values; /* [N,S,A], [N,S,E]; {0}: no attention, or the keys are the values */
+    nn_value attend_length;              /* i32 [N]: keys that take part, the first ones; {0}: all S */
 };
 #define nn_rnn(x, ...)  nn_rnn_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
 #define nn_lstm(x, ...) nn_lstm_((x), (struct nn_recurrent_opts){.hidden = __VA_ARGS__}, NN_HERE)
@@ -258,7 +271,8 @@ struct nn_batch_norm_opts {
 #define nn_last(x, length) nn_last_((x), (length), NN_HERE) /* x[n, length[n] - 1]: [N,T,H] -> [N,H]; {0}: T */
 #define nn_at(x, t)       nn_at_((x), (t), NN_HERE)        /* step t: [N,T,H] -> [N,H] */
 #define nn_final_cell(y)  nn_final_cell_((y), NN_HERE)     /* of nn_lstm(): c behind each sample's end, [N,H] */
-#define nn_attention(y)   nn_attention_((y), NN_HERE)      /* of nn_attend(): alpha, [N,T,S] or [N,S]; no gradient */
+#define nn_context(y)     nn_context_((y), NN_HERE)        /* of a recurrent layer that attends: c, [N,T,E] */
+#define nn_attention(y)   nn_attention_((y), NN_HERE)      /* alpha of such, or nn_attend(): [N,T,S]; no gradient */
 #define nn_sq_dist(x, c)  nn_sq_dist_((x), (c), NN_HERE)   /* |x[n] - c[k]|^2: [N,F] [K,F] -> [N,K] */
 
 /* Mean of log sum_k e^x[n,k] - x[n,label[n]] over the rows with label >= 0: [N,K] [N] -> scalar. */
@@ -332,6 +346,7 @@ nn_value nn_lstm_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_gru_(nn_value x, struct nn_recurrent_opts o, const char *at);
 nn_value nn_attend_(nn_value query, struct nn_attend_opts o, const char *at);
 nn_value nn_attention_(nn_value y, const char *at);
+nn_value nn_context_(nn_value y, const char *at);
 nn_value nn_affine_(nn_value x, const char *at);
 nn_value nn_batch_norm_(nn_value x, struct nn_batch_norm_opts o, const char *at);
 nn_value nn_add_(nn_value a, nn_value b, const char *at);

@@ -491,6 +491,7 @@ int main(int argc, char **argv)
         "recurrent-gru",
         "recurrent-gru-reverse",
         "recurrent-gru-before",
+        "seq2seq-plain",
     };
     char folder[4096] = "";
     const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);

@@ -28,6 +28,7 @@ enum values {
 #define P(name, ...) nn_param(g, name, NN_SHAPE(__VA_ARGS__), NN_ONES)
 #define I(name, ...) nn_input(g, name, NN_I32, NN_SHAPE(__VA_ARGS__))
 #define IMAGE        P("x", BATCH, 3, 7, 6)
+#define DECODER      .attend_keys = P("k", BATCH, 5, 3)
 #define SEQUENCE     P("x", BATCH, 5, 4) /* lengths are 0 to 5: fill() */
 
 static const char *const connect[] = {"X..XX", ".XX.X", "XX.X."};
@@ -172,6 +173,10 @@ static nn_value laned(struct nn_graph *g)
     C(attend,            SIGNED,   nn_attend(P("q", BATCH, 3, 4), P("k", BATCH, 5, 4), .v = P("v", 4), \
                                              .values = P("x", BATCH, 5, 7), .length = I("length", 0))) \
     C(attend_keys,       SIGNED,   nn_attend(P("q", BATCH, 5), P("k", BATCH, 5, 5), .scale = 0.5f)) \
+    C(lstm_attend,       SIGNED,   both_ends(nn_lstm(SEQUENCE, 5, .length = I("length", 0), DECODER, \
+                                           .attend_length = I("keys", 0), .h0 = P("h0", BATCH, 5), \
+                                           .attend_values = P("s", BATCH, 5, 6))))            \
+    C(gru_attend,        SIGNED,   both_ends(nn_gru(SEQUENCE, 4, DECODER)))                   \
     C(mse,               SIGNED,   nn_mse(P("x", BATCH, 3, 7), P("t", BATCH, 3, 7)))          \
     C(cross_entropy,     SIGNED,   nn_cross_entropy(P("x", BATCH, 7), I("label", 0)))         \
     C(cross_entropy_deep, SIGNED,  nn_cross_entropy(P("x", BATCH, 3, 7), I("label", 3)))      \
@@ -183,6 +188,8 @@ static nn_value laned(struct nn_graph *g)
 static nn_value nn_add_to_itself(nn_value x) { return nn_add(nn_add(x, x), x); }
 
 static nn_value times_step(nn_value x) { return nn_mul(x, nn_step(x)); }
+
+static nn_value both_ends(nn_value y) { return nn_concat(y, nn_context(y), 2); }
 
 /* Without a bias, whose gradient in front of a norm is 0 but for rounding. */
 static nn_value norm_of_lanes(struct nn_graph *g)

@@ -184,6 +184,18 @@ static const float weights[64];
       "attend: scale is for scores without v") \
     M(nn_attention_(nn_relu_(F("x", 6), AT), AT), \
       "attention: relu attends to nothing") \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_values = F("v", 5, 7)), AT), \
+      "gru: attend_values, attend_length: without attend_keys") \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 7)), AT), \
+      "gru: [N,7] has rank 2, wanted 3") \
+    M(nn_gru_(F("x", 4, 6), CELLS(3, .attend_keys = P("k", 4, 5, 7)), AT), \
+      "gru: attend_keys is [4,5,7], wanted [N,5,7]") \
+    M(nn_lstm_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 5, 7), .attend_values = F("v", 4, 7)), AT), \
+      "lstm: attend_values is [N,4,7], wanted [N,5,7]") \
+    M(nn_rnn_(F("x", 4, 6), CELLS(3, .attend_keys = F("k", 5, 7), .attend_length = I("l", 5)), AT), \
+      "rnn: [N,5] has rank 2, wanted 1") \
+    M(nn_context_(nn_gru_(F("x", 4, 6), CELLS(3), AT), AT), \
+      "context: gru attends to nothing") \
     M(nn_accuracy_(I("x", 10), I("label", 0), AT), \
       "accuracy: [N,10] must hold numbers (NN_F32)")
 /* clang-format on */

@@ -43,6 +43,8 @@ static void send(struct nn_graph *g, struct sums *s, int id, nn_value d)
     s->id[id] = NODE(g, &op_add, g->node[id].shape, (struct attr){0}, value_of(g, s->id[id]), d).id;
 }
 
+static bool reads_also(const struct node *n) { return n->attr.also[0] || n->attr.also[1]; }
+
 static void differentiate(struct nn_graph *g, int id, struct sums *s)
 {
     const struct op *op = g->node[id].op;
@@ -112,7 +114,7 @@ bool graph_derive(struct nn_graph *g)
         node_add(g, &op_constant, NN_SCALAR, NN_F32, (struct attr){.init = NN_ONES}, 0, NULL, NULL)
             .id;
     for (int id = g->loss; id >= 0 && !g->error[0]; id--)
-        if ((s.id[id] >= 0 || g->node[id].attr.also) && g->node[id].wants_grad)
+        if ((s.id[id] >= 0 || reads_also(&g->node[id])) && g->node[id].wants_grad)
             differentiate(g, id, &s);
     for (int id = 0; id < forwards && !g->error[0]; id++)
         if (g->node[id].op == &op_param && s.id[id] >= 0)

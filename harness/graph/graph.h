@@ -29,7 +29,7 @@ extern const struct op *const all_ops[]; /* NULL-terminated */
  * a bias; ATTENDED: how many keys. */
 enum {
     AT_LENGTH, AT_H0, AT_C0, AT_OWN, AT_DY, AT_DC_END,
-    AT_KEYS, AT_VALUES, AT_ATTENDED, AT_V, AT_INPUTS
+    AT_KEYS, AT_VALUES, AT_ATTENDED, AT_V, AT_INPUT_WEIGHT, AT_QUERY_WEIGHT, AT_DCONTEXT, AT_INPUTS
 };
 
 /* What is particular to a node; which fields mean something stands at the head of its op's
@@ -54,7 +54,8 @@ struct attr {
     bool reverse, keeps;             /* keeps: what the backward pass needs lies behind the output */
     bool wants_h0, wants_c0;         /* of the gradient: those of the initial state too */
     uint8_t at_in[AT_INPUTS];        /* in[] indices, 0 none */
-    int also;                        /* node: gradient by a second result (final_cell), 0 none */
+    int also[2];                     /* nodes: gradients by second results (final_cell, context), 0 none */
+    int S, A, E;                     /* of attention inside the loop; A 0: none */
     size_t behind;                   /* floats behind the output, from shape_moments_at() on */
 };
 

@@ -70,6 +70,23 @@ static double hidden_products(const struct kn_recurrent *r, bool all)
     return 2 * D(r->N) * D(r->T - (all ? 0 : 1)) * D(kn_cell_gates(r->cell)) * D(r->H) * D(r->H);
 }
 
+/* Its attention: a product by Wq as often as one by U, one by Wc each step, sums, and what attend.h says. */
+static double loop_attend(const struct kn_recurrent *r)
+{
+    const struct kn_attend *const a = &r->attend;
+    const double GH = kn_cell_gates(r->cell) * D(r->H), products = r->T - (r->h0 ? 0 : 1);
+    const double step = GH * (2 * D(a->E) + 1) + D(a->S) * (4 * D(a->A) + 5 + 2 * D(a->E));
+    return a->A ? D(r->N) * (2 * products * D(a->A) * D(r->H) + r->T * step) : 0;
+}
+
+static double loop_attend_grad(const struct kn_recurrent *r)
+{
+    const struct kn_attend *const a = &r->attend;
+    const double GH = kn_cell_gates(r->cell) * D(r->H), products = r->T - (r->dh0 ? 0 : 1);
+    const double step = (2 * GH + (a->dy ? 1 : 0)) * D(a->E) + D(a->S) * (10 * D(a->A) + 4 + 4 * D(a->E));
+    return a->A ? D(r->N) * (2 * products * D(a->A) * D(r->H) + r->T * step) : 0;
+}
+
 static double units(const struct kn_recurrent *r) { return D(r->N) * D(r->T) * D(r->H); }
 
 /* Of one unit's step, what follows the product: gates and new state; their derivatives. */

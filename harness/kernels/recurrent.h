@@ -27,13 +27,29 @@
  *
  * so that the gradients by W, x, U and the biases are products and sums over all steps at once:
  * dU = dgates^T before; of GRU's n, extra^T before; of KN_GRU_BEFORE's n, dgates^T extra. A length
- * outside [0, T] makes the sample's y NaN. */
+ * outside [0, T] makes the sample's y NaN.
+ *
+ * With attention inside the loop (attend.h; Bahdanau, Cho, Bengio 2015) a step first attends to S keys by
+ * its state, and what it finds is part of its input; the cell follows as above:
+ *
+ *     q = Wq h,   (c, alpha) = attention of q to keys and values,   a += Wc c
+ *
+ * `attend` holds its sizes (A = 0: no attention), keys, values, v and `length`, how many keys; and
+ *
+ *     y [N,T,E], alpha [N,T,S]   c and alpha; 0 at steps that a sample does not have
+ *     dquery [N,T,A]             with `before`: q; the backward pass puts the gradient by q there
+ *     dy                         backward: of what reads c beside the loop; NULL: 0
+ *     dkeys, dvalues, dv         backward: always written; apart from each other
+ *
+ * so that dWc = dgates^T y and dWq = dquery^T before. */
 #ifndef RECURRENT_H
 #define RECURRENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/attend.h"
 
 enum kn_cell { KN_RNN_TANH, KN_RNN_RELU, KN_LSTM, KN_LSTM_1997, KN_GRU, KN_GRU_BEFORE };
 
@@ -48,6 +64,9 @@ struct kn_recurrent {
     float *gates, *y, *c_end, *before, *extra;
     const float *dy, *dc_end; /* NULL: 0 */
     float *dgates, *dh0, *dc0, *dpeep;
+    struct kn_attend attend;
+    const float *query_w, *context_w; /* Wq [A,H]; Wc [G H,E], rows ld_context_w floats apart */
+    size_t ld_context_w;
 };
 
 static inline int kn_cell_gates(int cell)

@@ -16,28 +16,40 @@ static size_t pitch(size_t floats)
     return ld % 512 == 0 ? ld + RNN_PITCH : ld;
 }
 
-static int blocks(int H) { return (H + GEMM_NR - 1) / GEMM_NR; }
+static int blocks(int units) { return (units + GEMM_NR - 1) / GEMM_NR; }
 
-size_t KN(recurrent_packed)(int H, int K, int gates)
+size_t KN(recurrent_packed)(int units, int K, int gates)
 {
-    return (size_t)blocks(H) * GEMM_NR * (size_t)K * (size_t)gates;
+    return (size_t)blocks(units) * GEMM_NR * (size_t)K * (size_t)gates;
 }
 
 /* ------------------------------------------------------------------ scratch */
 
+/* Of rows of x: the gates', and behind them the query's gradient. */
+static size_t pitch_x(const struct kn_recurrent *r)
+{
+    return pitch((size_t)kn_cell_gates(r->cell) * (size_t)r->H + (size_t)r->attend.A);
+}
+
+/* U, and Wq below it. */
+static size_t packed_floats(const struct kn_recurrent *r, int gates)
+{
+    return KN(recurrent_packed)(r->H, r->H, gates) + KN(recurrent_packed)(r->H, r->attend.A, 1);
+}
+
 static size_t shared_floats(const struct kn_recurrent *r)
 {
-    const size_t N = (size_t)r->N, H = (size_t)r->H, G = (size_t)kn_cell_gates(r->cell);
+    const size_t N = (size_t)r->N, H = (size_t)r->H;
     const size_t peep = r->peep ? 3 * N * H : 0,
                  before = r->cell == KN_GRU_BEFORE ? pitch(H) * N : 0;
-    return KN(recurrent_packed)(r->H, r->H, (int)G) + 2 * N * pitch(G * H) + before + lines(N * H) +
-           lines(peep) + lines(H);
+    return packed_floats(r, kn_cell_gates(r->cell)) + 2 * N * pitch_x(r) + before + lines(N * H) +
+           lines(peep) + lines(H) + KN(recurrent_attend_floats)(r);
 }
 
 static size_t own_floats(const struct kn_recurrent *r)
 {
     const size_t N = (size_t)r->N;
-    return lines(GEMM_MR * RNN_GATES * GEMM_NR) +
+    return lines(GEMM_MR * RNN_GATES * GEMM_NR) + lines((size_t)r->attend.S) +
            lines(N * (sizeof(size_t) + 2 * sizeof(int)) / sizeof(float));
 }
 
@@ -55,21 +67,21 @@ static float *take(float **at, size_t floats)
 
 static void cut_scratch(struct rnn_job *j, const struct kn_recurrent *r, int first, float *at)
 {
-    const size_t N = (size_t)r->N, H = (size_t)r->H, G = (size_t)j->G, slot = (size_t)first;
-    float *const own = at + lines(shared_floats(r)) + (size_t)j->crew->thread * own_floats(r);
-    j->ldx = pitch(G * H);
+    const size_t N = (size_t)r->N, H = (size_t)r->H, slot = (size_t)first;
+    float *own = at + lines(shared_floats(r)) + (size_t)j->crew->thread * own_floats(r);
+    j->ldx = pitch_x(r);
     j->ldb = pitch(H);
-    j->packed = take(&at, KN(recurrent_packed)(r->H, r->H, j->G));
-    j->packed_b =
-        j->packed + KN(recurrent_packed)(r->H, r->H, 2); /* KN_GRU_BEFORE: behind r and z */
+    j->packed = take(&at, packed_floats(r, j->G));
+    j->packed_b = j->packed + packed_floats(r, 2); /* KN_GRU_BEFORE: behind r and z */
     j->x[0] = take(&at, N * j->ldx) + slot * j->ldx;
     j->x[1] = take(&at, N * j->ldx) + slot * j->ldx;
     j->xb = r->cell == KN_GRU_BEFORE ? take(&at, N * j->ldb) + slot * j->ldb : NULL;
     j->carry = take(&at, lines(N * H));
     j->peep = r->peep ? take(&at, lines(3 * N * H)) : NULL;
-    j->zeros = at;
-    j->sums = own;
-    j->at = (size_t *)(void *)(own + lines(GEMM_MR * RNN_GATES * GEMM_NR));
+    j->zeros = take(&at, lines(H));
+    j->sums = take(&own, lines(GEMM_MR * RNN_GATES * GEMM_NR));
+    KN(recurrent_attend_cut)(j, slot, at, take(&own, lines((size_t)r->attend.S)));
+    j->at = (size_t *)(void *)own;
     j->sample = (int *)(void *)(j->at + N);
     j->length = j->sample + N;
 }
@@ -118,8 +130,8 @@ struct rnn_job KN(recurrent_job)(const struct kn_recurrent *r, const struct crew
         groups--;
     const int across = crew->threads / groups, group = crew->thread / across;
     size_t from, to;
-    crew_share(&(const struct crew){crew->thread % across, across, NULL}, (size_t)r->H, GEMM_NR,
-               &from, &to);
+    j.across = (struct crew){crew->thread % across, across, NULL};
+    rnn_share(&j, (size_t)r->H, GEMM_NR, &from, &to);
     j.unit = (int)from;
     j.units_end = (int)to;
     j.crowded = across > 1;
@@ -165,20 +177,19 @@ static void copy_panel(int cols, int K, const float *w, size_t ldw, float *to)
                                         : vf_set(0.0f));
 }
 
-void KN(recurrent_pack)(const struct rnn_job *j, bool turned, const float *w, int K, int gates,
-                        float *packed)
+void KN(recurrent_pack)(const struct rnn_job *j, const struct rnn_weights *w, float *packed)
 {
-    const int H = j->r->H;
+    const size_t all = (size_t)(w->all ? w->all : w->K);
     size_t from, to;
-    crew_share(j->crew, (size_t)(blocks(H) * gates), 1, &from, &to);
+    crew_share(j->crew, (size_t)(blocks(w->units) * w->gates), 1, &from, &to);
     for (int i = (int)from; i < (int)to; i++) {
-        const int unit = i / gates * GEMM_NR, gate = i % gates;
-        const int cols = H - unit < GEMM_NR ? H - unit : GEMM_NR;
-        float *const panel = packed + (size_t)i * GEMM_NR * (size_t)K;
-        if (turned)
+        const int unit = i / w->gates * GEMM_NR, gate = i % w->gates;
+        const int cols = w->units - unit < GEMM_NR ? w->units - unit : GEMM_NR;
+        float *const panel = packed + ((size_t)i * all + (size_t)w->first) * GEMM_NR;
+        if (w->turned)
             KN(gemm_transpose)
-        (cols, K, w + (size_t)(gate * H + unit) * (size_t)K, (size_t)K, panel, GEMM_NR, GEMM_NR);
-        else copy_panel(cols, K, w + unit, (size_t)H, panel);
+        (cols, w->K, w->w + (size_t)(gate * w->units + unit) * w->ld, w->ld, panel, GEMM_NR, GEMM_NR);
+        else copy_panel(cols, w->K, w->w + unit, w->ld, panel);
     }
 }
 
@@ -227,9 +238,11 @@ void KN(recurrent_product)(const struct rnn_job *j, const struct rnn_product *p)
 {
     const int tiles = (j->active + GEMM_MR - 1) / GEMM_MR;
     const size_t ld = (size_t)p->gates * GEMM_NR;
-    for (int unit = j->unit; unit < j->units_end; unit += GEMM_NR)
+    size_t from, to;
+    rnn_share(j, (size_t)p->units, GEMM_NR, &from, &to);
+    for (int unit = (int)from; unit < (int)to; unit += GEMM_NR)
         for (int i = 0; i < tiles; i++) {
-            const int slot = j->active * i / tiles, left = j->units_end - unit;
+            const int slot = j->active * i / tiles, left = (int)to - unit;
             const struct rnn_tile t = {.slot = slot,
                                        .rows = j->active * (i + 1) / tiles - slot,
                                        .unit = unit,

@@ -9,7 +9,11 @@
  * Samples do not meet in the loop, so that threads own samples and never wait; where there are
  * too few, several threads own units of the same samples and wait once a product. Samples are dealt
  * to threads by length, the longest first: those still running are the first ones of each.
- * The order of every sum is that of gemm_core.h: neither split nor lengths change a bit. */
+ * The order of every sum is that of gemm_core.h: neither split nor lengths change a bit.
+ *
+ * Attention (recurrent_attend_f32.c) puts its own products and rows between: the query's and the
+ * context's before a step, their gradients after it. The gradient by the query stands in the row
+ * behind those by the gates, and Wq below U, so that both reach h in one product. */
 #ifndef RECURRENT_CORE_H
 #define RECURRENT_CORE_H
 
@@ -37,7 +41,8 @@ struct stream {
 struct rnn_job {
     const struct kn_recurrent *r;
     const struct crew *crew;
-    bool crowded;         /* other threads have units of the same samples */
+    bool crowded;         /* other threads have units of the same samples: */
+    struct crew across;   /* those; no barrier of their own */
     int G, slots, active; /* active: the slots that take part in the step at hand */
     int unit, units_end;  /* units [unit, units_end), a multiple of GEMM_NR from 0 */
     int longest;          /* steps of the longest sample of all */
@@ -50,6 +55,15 @@ struct rnn_job {
     float *carry, *peep; /* by sample: [N,H], [N,3H] */
     float *packed, *packed_b;
     float *zeros; /* [H] */
+    struct rnn_attend {
+        float *packed_query, *packed_context;
+        float *q, *c,
+            *da; /* my slots' rows of the query, the context or its gradient, da of a GRU */
+        size_t ldq, ldc, ldda;
+        float *dv; /* by sample: [N], lddv apart */
+        size_t lddv;
+        float *de; /* [S], mine */
+    } attend;
 };
 
 /* Sums of a block of units for some slots: gate g of row i is sums + i * ld + g * GEMM_NR. */
@@ -62,7 +76,7 @@ struct rnn_tile {
 struct rnn_product {
     const float *x; /* of slot 0; NULL: 0 */
     size_t ldx;
-    int K, gates;
+    int units, K, gates;
     const float *w; /* as KN(recurrent_pack)() left it */
     struct stream soon[RNN_STREAMS];
     int streams;
@@ -78,13 +92,49 @@ void KN(recurrent_at)(struct rnn_job *j, int s);
 
 void KN(recurrent_product)(const struct rnn_job *j, const struct rnn_product *p);
 
-/* Panels of `gates` gates of a product with K terms: rows of w are units if `turned` (forward),
- * else terms (backward). Every thread packs a part; wait before use. */
-void KN(recurrent_pack)(const struct rnn_job *j, bool turned, const float *w, int K, int gates,
-                        float *packed);
+/* Weights of a product with K terms for so many units of each gate: rows of w, ld floats apart, are
+ * units if `turned` (forward), else terms (backward). */
+struct rnn_weights {
+    const float *w;
+    size_t ld;
+    bool turned;
+    int units, K, gates;
+    int first, all; /* they are terms [first, first + K) of `all`; 0: they are all */
+};
+
+/* Packs them into panels. Every thread packs a part; wait before use. */
+void KN(recurrent_pack)(const struct rnn_job *j, const struct rnn_weights *w, float *packed);
 
 /* Floats of such panels. */
-size_t KN(recurrent_packed)(int H, int K, int gates);
+size_t KN(recurrent_packed)(int units, int K, int gates);
+
+/* This thread's share of n things that belong to the samples of its group. */
+static inline void rnn_share(const struct rnn_job *j, size_t n, size_t grain, size_t *from,
+                             size_t *to)
+{
+    crew_share(&j->across, n, grain, from, to);
+}
+
+/* ---- attention: all but the first do nothing without it */
+
+/* Floats of scratch: what the crew shares, and each thread's own. */
+size_t KN(recurrent_attend_floats)(const struct kn_recurrent *r);
+void KN(recurrent_attend_cut)(struct rnn_job *j, size_t slot, float *shared, float *own);
+
+/* Before the loop: packs Wq and Wc, clears what lies behind ends; backward, `terms` being where dq
+ * begins in a row of x (forward: 0), zeroes sums. Wait before use. */
+void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms);
+
+/* Before a step's products: from the rows h of its state (NULL: 0) makes q, alpha, c and adds Wc c
+ * to the gates. */
+void KN(recurrent_attend_step)(const struct rnn_job *j, const float *h);
+
+/* After them: from the rows of da, the gates' gradient, makes those of c, then of q, alpha, keys,
+ * values and v; dq to rows ldx apart. */
+void KN(recurrent_attend_step_grad)(const struct rnn_job *j, const float *da, float *dq);
+
+/* After the loop: dv. */
+void KN(recurrent_attend_end)(const struct rnn_job *j);
 
 /* Zeros, or NaN where the length is none, behind each of my samples' ends. */
 void KN(recurrent_clear)(const struct rnn_job *j, float *rows, size_t ld, size_t from, size_t to);

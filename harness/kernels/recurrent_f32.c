@@ -231,6 +231,7 @@ static struct rnn_product step_product(const struct rnn_job *j, struct forward *
     struct rnn_product p = {
         .x = zero ? NULL : f->h[0],
         .ldx = j->ldx,
+        .units = r->H,
         .K = r->H,
         .gates = cells[r->cell].gates,
         .w = j->packed,
@@ -252,6 +253,7 @@ static void then(const struct rnn_job *j, struct forward *f)
     const struct rnn_product p = {
         .x = j->xb,
         .ldx = j->ldb,
+        .units = j->r->H,
         .K = j->r->H,
         .gates = 1,
         .w = j->packed_b,
@@ -295,10 +297,13 @@ void KN(recurrent_f32)(const struct kn_recurrent *r, const struct crew *crew, vo
 {
     struct rnn_job j = KN(recurrent_job)(r, crew, work);
     const int H = r->H, first = cells[r->cell].gates;
-    KN(recurrent_pack)(&j, true, r->w, H, first, j.packed);
+    struct rnn_weights u = {r->w, (size_t)H, true, H, H, first, 0, 0};
+    KN(recurrent_pack)(&j, &u, j.packed);
+    u.w += (size_t)first * (size_t)H * (size_t)H;
+    u.gates = 1;
     if (cells[r->cell].then)
-        KN(recurrent_pack)
-        (&j, true, r->w + (size_t)first * (size_t)H * (size_t)H, H, 1, j.packed_b);
+        KN(recurrent_pack)(&j, &u, j.packed_b);
+    KN(recurrent_attend_begin)(&j, 0);
     if (crew->thread == 0)
         memset(j.zeros, 0, (size_t)H * sizeof(float));
     begin(&j);
@@ -307,6 +312,7 @@ void KN(recurrent_f32)(const struct kn_recurrent *r, const struct crew *crew, vo
         struct forward f = {{j.x[s % 2], j.x[(s + 1) % 2]}, s};
         KN(recurrent_at)(&j, s);
         const struct rnn_product p = step_product(&j, &f);
+        KN(recurrent_attend_step)(&j, p.x);
         KN(recurrent_product)(&j, &p);
         if (cells[r->cell].then)
             then(&j, &f);

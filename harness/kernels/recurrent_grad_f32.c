@@ -247,7 +247,8 @@ static struct rnn_product step_product(const struct rnn_job *j, struct backward 
     struct rnn_product p = {
         .x = zero ? NULL : b->x[0],
         .ldx = j->ldx,
-        .K = cells[r->cell].gates * r->H,
+        .units = r->H,
+        .K = cells[r->cell].gates * r->H + r->attend.A,
         .gates = 1,
         .w = j->packed,
         .finish = b->s < 0 ? finish_start : cells[r->cell].finish,
@@ -275,6 +276,7 @@ static void then(const struct rnn_job *j, struct backward *b)
     const struct rnn_product p = {
         .x = j->xb,
         .ldx = j->ldb,
+        .units = j->r->H,
         .K = j->r->H,
         .gates = 1,
         .w = j->packed_b,
@@ -325,14 +327,28 @@ static void end(const struct rnn_job *j)
         KN(add_f32)(to - from, r->dpeep + from, j->peep + n * 3 * H + from, r->dpeep + from);
 }
 
+/* U, and below the gates that the first product sums over, Wq. */
+static void pack(const struct rnn_job *j, int first)
+{
+    const struct kn_recurrent *const r = j->r;
+    const int H = r->H, A = r->attend.A, all = first * H + A;
+    const size_t ld = (size_t)H;
+    const struct rnn_weights u = {r->w, ld, false, H, first * H, 1, 0, all},
+                             query = {r->query_w, ld, false, H, A, 1, first * H, all},
+                             then_u = {r->w + (size_t)first * ld * ld, ld, false, H, H, 1, 0, 0};
+    KN(recurrent_pack)(j, &u, j->packed);
+    if (A)
+        KN(recurrent_pack)(j, &query, j->packed);
+    if (cells[r->cell].then)
+        KN(recurrent_pack)(j, &then_u, j->packed_b);
+}
+
 void KN(recurrent_grad_f32)(const struct kn_recurrent *r, const struct crew *crew, void *work)
 {
     struct rnn_job j = KN(recurrent_job)(r, crew, work);
     const int H = r->H, first = cells[r->cell].gates;
-    KN(recurrent_pack)(&j, false, r->w, first * H, 1, j.packed);
-    if (cells[r->cell].then)
-        KN(recurrent_pack)
-        (&j, false, r->w + (size_t)first * (size_t)H * (size_t)H, H, 1, j.packed_b);
+    pack(&j, first);
+    KN(recurrent_attend_begin)(&j, first * H);
     if (crew->thread == 0)
         memset(j.zeros, 0, (size_t)H * sizeof(float));
     begin(&j);
@@ -344,7 +360,10 @@ void KN(recurrent_grad_f32)(const struct kn_recurrent *r, const struct crew *cre
         KN(recurrent_product)(&j, &p);
         if (cells[r->cell].then && s >= 0)
             then(&j, &b);
+        if (s >= 0)
+            KN(recurrent_attend_step_grad)(&j, b.x[1], b.x[1] + first * H);
         running = j.active;
     }
     end(&j);
+    KN(recurrent_attend_end)(&j);
 }

@@ -1,16 +1,30 @@
 /* Sequence to sequence — a network reads, another one writes.
  *
  *     [1] Sutskever, Vinyals, Le: Sequence to Sequence Learning with Neural Networks. NIPS 2014,
- * arXiv 1409.3215 [2] Luong, Pham, Manning: Effective Approaches to Attention-based Neural Machine
- * Translation. EMNLP 2015, arXiv 1508.04025
+ * arXiv 1409.3215 [2] Bahdanau, Cho, Bengio: Neural Machine Translation by Jointly Learning to
+ * Align and Translate. ICLR 2015, arXiv 1409.0473 [3] Luong, Pham, Manning: Effective Approaches to
+ * Attention-based Neural Machine Translation. EMNLP 2015, arXiv 1508.04025 [4] Cho et al.: Learning
+ * Phrase Representations using RNN Encoder-Decoder. EMNLP 2014, arXiv 1406.1078
  *
- * An encoder reads the source, and what it remembers at its end is where the decoder begins, which
- * is fed the target's tokens up to t - 1 and says token t (teacher forcing: while it learns, always
- * the right ones). Sources of different lengths end where source_length says; behind the target's
- * end nothing is counted. Dropout is between layers, not in time. */
+ * An encoder reads the source; what it remembers at the end is where the decoder begins, which is
+ * fed the target's tokens up to t - 1 and says token t (teacher forcing: while it learns, always
+ * the right ones). What it knows of the source besides is its context c_t: nothing [1], the
+ * encoder's last state at each step [4], or what it attends to: a mean of the encoder's states h_j,
+ * weighed by how well they match the decoder's state before [2] or behind [3] the step.
+ *
+ * Sources end where source_length says; behind the target's end nothing is counted. Dropout is
+ * between layers, not in time. */
 #include "plugin.h"
 
 enum { LAYERS = 4 };
+enum context { NO_CONTEXT, LAST_STATE, DOT, GENERAL };
+
+/* What the scores of the next token are a linear function of. */
+enum readout {
+    STATE,    /* s_t [1] */
+    JOINED,   /* [s_t; c_t; y_t-1] */
+    COMBINED, /* tanh(W [c_t; s_t]) [3] (5) */
+};
 
 struct net {
     int words[2], steps[2]; /* of source and target, where no data tells */
@@ -19,14 +33,20 @@ struct net {
     int width, layers;                /* of embedded words; of encoder and decoder each */
     struct nn_recurrent_opts o;
     bool reverse; /* the source is read from its end: [1] 3.3 */
+    enum context context;
+    enum readout readout;
+    int combined; /* units of COMBINED */
     float dropout, smoothing;
     struct nn_init init;
 };
 
-/* A stack's memory: where the decoder's layers begin. */
-struct memory {
-    nn_value h[LAYERS], c[LAYERS];
+/* What has been read. */
+struct source {
+    nn_value length, states;       /* [N], [N,S,E] */
+    nn_value h[LAYERS], c[LAYERS]; /* where the decoder's layers begin */
 };
+
+static bool has_cell(const struct net *m) { return m->cell == nn_lstm_; }
 
 static nn_value embedded(struct nn_graph *g, const char *name, int which, const struct net *m)
 {
@@ -37,31 +57,64 @@ static nn_value embedded(struct nn_graph *g, const char *name, int which, const 
     return nn_dropout(nn_gather(words, i), m->dropout);
 }
 
-static nn_value encode(nn_value x, nn_value length, const struct net *m, struct memory *end)
+/* ---------------------------------------------------------------- reading */
+
+static void read_stacked(nn_value x, const struct net *m, struct source *s)
 {
     struct nn_recurrent_opts o = m->o;
-    o.length = length;
+    o.length = s->length;
     o.reverse = m->reverse;
     for (int i = 0; i < m->layers; i++) {
         nn_row(x.graph, "encoder%d", i + 1);
         x = m->cell(i ? nn_dropout(x, m->dropout) : x, o, NN_HERE);
-        end->h[i] = m->reverse ? nn_at(x, 0) : nn_last(x, length);
-        if (m->cell == nn_lstm_)
-            end->c[i] = nn_final_cell(x);
+        s->h[i] = m->reverse ? nn_at(x, 0) : nn_last(x, s->length);
+        if (has_cell(m))
+            s->c[i] = nn_final_cell(x);
     }
-    return x;
+    s->states = x;
 }
 
-static nn_value decode(nn_value x, const struct memory *begin, const struct net *m)
+static struct source read(struct nn_graph *g, const struct net *m)
+{
+    struct source s = {0};
+    const nn_value x = embedded(g, "source", 0, m);
+    s.length = nn_input(g, "source_length", NN_I32, NN_SCALAR);
+    read_stacked(x, m, &s);
+    return s;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static nn_value write_stacked(nn_value x, const struct source *s, const struct net *m)
 {
     struct nn_recurrent_opts o = m->o;
     for (int i = 0; i < m->layers; i++) {
         nn_row(x.graph, "decoder%d", i + 1);
-        o.h0 = begin->h[i];
-        o.c0 = begin->c[i];
+        o.h0 = s->h[i];
+        o.c0 = s->c[i];
         x = m->cell(i ? nn_dropout(x, m->dropout) : x, o, NN_HERE);
     }
     return x;
+}
+
+/* Global attention, [3] (7) and (8): h_j' s_t or h_j' W s_t. */
+static nn_value look_back(nn_value x, const struct source *s, const struct net *m)
+{
+    nn_row(x.graph, "attention");
+    if (m->context == GENERAL)
+        x = nn_linear(x, nn_dim(s->states, 2), .no_bias = true);
+    return nn_attend(x, s->states, .length = s->length);
+}
+
+static nn_value read_out(nn_value s, nn_value c, nn_value y, const struct net *m)
+{
+    if (m->readout == JOINED)
+        return nn_join(2, s, c, y);
+    if (m->readout == COMBINED) {
+        nn_row(s.graph, "combine");
+        s = nn_tanh(nn_linear(nn_concat(c, s, 2), m->combined, .no_bias = m->o.no_bias));
+    }
+    return nn_dropout(s, m->dropout);
 }
 
 static void say(nn_value x, const struct net *m)
@@ -69,28 +122,36 @@ static void say(nn_value x, const struct net *m)
     struct nn_graph *g = x.graph;
     const nn_value next = nn_input(g, "next", NN_I32, NN_SHAPE(nn_dim(x, 1)));
     nn_row(g, "output");
-    const nn_value y = nn_linear(x, nn_tokens(g, "next", m->words[1]), .no_bias = m->o.no_bias);
-    nn_minimize(nn_smooth_cross_entropy(y, next, m->smoothing));
-    nn_metric("accuracy", nn_accuracy(y, next));
+    const nn_value scores =
+        nn_linear(x, nn_tokens(g, "next", m->words[1]), .no_bias = m->o.no_bias);
+    nn_minimize(nn_smooth_cross_entropy(scores, next, m->smoothing));
+    nn_metric("accuracy", nn_accuracy(scores, next));
 }
 
 static void build(struct nn_graph *g, const void *config)
 {
     const struct net *m = config;
-    struct memory memory = {0};
     nn_default_init(g, m->init);
-    const nn_value source = embedded(g, "source", 0, m), target = embedded(g, "target", 1, m);
-    const nn_value length = nn_input(g, "source_length", NN_I32, NN_SCALAR);
-    (void)encode(source, length, m, &memory);
-    nn_value x = decode(target, &memory, m);
-    say(nn_dropout(x, m->dropout), m);
+    const struct source s = read(g, m);
+    const nn_value y = embedded(g, "target", 1, m);
+    nn_value x = y, c = {0};
+    if (m->context == LAST_STATE) {
+        c = nn_repeat(s.h[0], 1, nn_dim(y, 1));
+        x = nn_concat(y, c, 2);
+    }
+    x = write_stacked(x, &s, m);
+    if (m->context == DOT || m->context == GENERAL)
+        c = look_back(x, &s, m);
+    say(read_out(x, c, y, m), m);
 }
 
 /* clang-format off */
 #define NET(...)   (&(const struct net){__VA_ARGS__})
 #define UNKNOWN    0, NULL, NULL, NULL
 #define UNIFORM(a) {NN_INIT_UNIFORM, a}
-#define LSTM_STACK(layers_, hidden_) .cell = nn_lstm_, .layers = layers_, .o = {.hidden = hidden_, .one_bias = true}
+#define LUONG      .cell = nn_lstm_, .layers = 4, .width = 1000, .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.1f), \
+                   .readout = COMBINED, .combined = 1000
+#define LSTM_STACK(layers_, hidden_) .cell = nn_lstm_, .layers = layers_, .o = {.hidden = hidden_}
 
 static const struct nn_recipe recipe_sutskever = {
     NN_RECIPE_HEADER,
@@ -122,20 +183,30 @@ static const struct nn_variant variants[] = {
     {"plain", "two layers of LSTM read the source backwards, two write; no attention: [1] on a small scale",
      NET(.words = {8000, 8000}, .steps = {20, 20}, LSTM_STACK(2, 384), .width = 256, .reverse = true, .dropout = 0.3f, .smoothing = 0.1f,
          .init = UNIFORM(0.08f)),
-     {11507520, 147947520, UNKNOWN}, &recipe_plain, "pairs"},
+     {11513664, 147947520, UNKNOWN}, &recipe_plain, "pairs"},
     {"sutskever", "[1] as published: four layers of 1000, 160,000 and 80,000 words, no bias",
      NET(.words = {160000, 80000}, .steps = {25, 25}, .cell = nn_lstm_, .layers = 4, .width = 1000, .reverse = true,
          .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.08f)),
      {384000000, 3600000000, 30.59, "BLEU", "WMT14 en-fr", "Sutskever et al. 2014, Table 1, a single reversed LSTM"},
      &recipe_sutskever, "pairs"},
-    {"luong-base", "[2], Table 1, base: four layers of 1000, 50,000 words, no attention",
+    {"luong-base", "[3], Table 1, base: four layers of 1000, 50,000 words, no attention",
      NET(.words = {50000, 50000}, .steps = {30, 30}, .cell = nn_lstm_, .layers = 4, .width = 1000,
          .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.1f)),
      {214000000, 3420000000, 11.3, "BLEU", "WMT14 en-de", "Luong et al. 2015, Table 1"}, &recipe_luong, "pairs"},
+    {"luong-dot", "luong-base and global attention by dot products, behind the decoder; no input feeding",
+     NET(.words = {50000, 50000}, .steps = {30, 30}, LUONG, .context = DOT),
+     {216000000, 3481800000, UNKNOWN}, &recipe_luong, "pairs"},
+    {"luong-general", "the same with a matrix between",
+     NET(.words = {50000, 50000}, .steps = {30, 30}, LUONG, .context = GENERAL),
+     {217000000, 3511800000, UNKNOWN}, &recipe_luong, "pairs"},
     {"multi30k-lstm", "two layers of 512 of a well-known tutorial, 7,853 and 5,893 words",
      NET(.words = {7853, 5893}, .steps = {20, 20}, .cell = nn_lstm_, .layers = 2, .width = 256, .o = {.hidden = 512},
          .dropout = 0.5f, .init = UNIFORM(0.08f)),
      {13898501, 207144960, 13.76, "BLEU", "multi30k de-en", "bentrevett/pytorch-seq2seq, notebook 1"}, &recipe_multi30k, "pairs:de-en"},
+    {"multi30k-gru", "GRU of 512 that sees the source's last state at each step: [4] in the same tutorial",
+     NET(.words = {7853, 5893}, .steps = {20, 20}, .cell = nn_gru_, .layers = 1, .width = 256, .o = {.hidden = 512},
+         .context = LAST_STATE, .readout = JOINED, .dropout = 0.5f, .init = {NN_INIT_NORMAL, 0.01f}),
+     {14219781, 213775360, 20.61, "BLEU", "multi30k de-en", "bentrevett/pytorch-seq2seq, notebook 2"}, &recipe_multi30k, "pairs:de-en"},
     {0},
 };
 /* clang-format on */
@@ -155,4 +226,5 @@ const struct nn_plugin nn_plugin = {
     .build = build,
 };
 
-NN_PLUGIN_NOTE("seq2seq", 2014, "Sequence to sequence", "plain sutskever luong-base multi30k-lstm");
+NN_PLUGIN_NOTE("seq2seq", 2014, "Sequence to sequence",
+               "plain sutskever luong-base luong-dot luong-general multi30k-lstm multi30k-gru");

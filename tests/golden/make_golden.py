@@ -411,7 +411,7 @@ class Sequences(nn.Module):
 
     def named_parameters(self, *args, **options):
         for name, p in super().named_parameters(*args, **options):
-            yield re.sub("_l0$", "", name), p
+            yield re.sub("_l0$", "", re.sub(r"hidden\.(.*)_l0_reverse", r"backward.\1", name)), p
 
     def parameters(self, recurse=True):
         return (p for _, p in self.named_parameters(recurse=recurse))
@@ -424,10 +424,10 @@ class Sequences(nn.Module):
         elif kind in usual:
             layer = usual[kind](i, h, batch_first=True)
         else:
-            layer, gates = nn.Module(), {"peephole": 4, "1997": 3, "before": 3}[kind]
+            layer, gates = nn.Module(), {"peephole": 4, "1997": 3, "before": 3, "one bias": 4}[kind]
             layer.weight_ih, layer.weight_hh = nn.Parameter(torch.empty(gates * h, i)), nn.Parameter(torch.empty(gates * h, h))
             layer.bias_ih = nn.Parameter(torch.empty(gates * h))
-            if kind != "before":
+            if kind not in ("before", "one bias"):
                 layer.bias_hh = nn.Parameter(torch.empty(gates * h))
             if kind == "peephole":
                 layer.peep = nn.Parameter(torch.empty(3, h))
@@ -470,6 +470,13 @@ def peephole(p, a, u, h, c):
     return torch.sigmoid(o + p.peep[2] * c) * torch.tanh(c), c
 
 
+def one_bias(p, a, u, h, c):
+    """An LSTM without bias_hh, as Keras has it."""
+    i, f, g, o = (a + u).chunk(4, 1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
 def lstm_1997(p, a, u, h, c):
     """Hochreiter & Schmidhuber 1997 with today's squashing functions: no forget gate."""
     i, g, o = (a + u).chunk(3, 1)
@@ -485,23 +492,23 @@ def gru_before(p, a, u, h, c):
 
 
 def run_equations(p, x, length, state):
-    step = {"peephole": peephole, "1997": lstm_1997, "before": gru_before}[p.kind]
+    step = {"peephole": peephole, "1997": lstm_1997, "before": gru_before, "one bias": one_bias}[p.kind]
     zero = x.new_zeros(len(x), p.weight_hh.shape[1])
     cells = p.kind != "before"
     h, c = (zero, zero) if state is None else state if cells else (state, zero)
     a, y = F.linear(x, p.weight_ih, p.bias_ih), []
     for t in range(x.shape[1]):
         alive = (t < length)[:, None]
-        u = None if p.kind == "before" else F.linear(h, p.weight_hh, p.bias_hh)
+        u = None if p.kind == "before" else F.linear(h, p.weight_hh, getattr(p, "bias_hh", None))
         new_h, new_c = step(p, a[:, t], u, h, c)
         h, c = torch.where(alive, new_h, h), torch.where(alive, new_c, c)
         y.append(torch.where(alive, h, 0 * h))
     return torch.stack(y, 1), (h, c) if cells else h
 
 
-def score(logits, next):
+def score(logits, next, smoothing=0.0):
     """Over all steps that count."""
-    return F.cross_entropy(logits.flatten(0, 1), next.flatten(), ignore_index=-1)
+    return F.cross_entropy(logits.flatten(0, 1), next.flatten(), ignore_index=-1, label_smoothing=smoothing)
 
 
 class TwoLayers(Sequences):
@@ -532,6 +539,119 @@ class TwoLayers(Sequences):
         y, state = self.run("first", values, length, state, self.reverse)
         y, _ = self.run("second", y, None, state, self.reverse)
         return score(self.output(y), next)
+
+
+class RowByRow(Sequences):
+    """A picture line by line; its class is said at the end."""
+
+    shape = (784,)
+
+    def __init__(self, kind, hidden=128):
+        super().__init__()
+        self.cell("hidden", kind, 28, hidden)
+        self.output = nn.Linear(hidden, 10)
+
+    def forward(self, x, label):
+        y, _ = self.run("hidden", x.reshape(-1, 28, 28))
+        return F.cross_entropy(self.output(y[:, -1]), label)
+
+
+class Adding(Sequences):
+    """Pairs of numbers; one number is said at the end."""
+
+    lengths = {"values": 20}
+    inputs = [Input("values", (20, 2)), Input("target", (1,))]
+
+    def __init__(self, kind, hidden=128):
+        super().__init__()
+        self.cell("hidden", kind, 2, hidden)
+        self.output = nn.Linear(hidden, 1)
+
+    def forward(self, values, target):
+        y, _ = self.run("hidden", values)
+        return F.mse_loss(self.output(y[:, -1]), target)
+
+
+class Characters(Sequences):
+    """Two layers that say the next character and go on where the step before ended."""
+
+    tokens, lengths = {"tokens": 30, "next": 30}, {"tokens": 9}
+    inputs = [Input("tokens", (9,), 0, 30), Input("next", (9,), 0, 30)]
+
+    def __init__(self, kind, hidden=128):
+        super().__init__()
+        self.cell("hidden1", kind, 30, hidden)
+        self.cell("hidden2", kind, hidden, hidden)
+        self.output = nn.Linear(hidden, 30)
+        self.carried = [None, None]
+
+    def forward(self, tokens, next):
+        x = F.one_hot(tokens, 30).to(self.output.weight.dtype)
+        for i in range(2):
+            x, end = self.run(f"hidden{i + 1}", x, None, self.carried[i])
+            self.carried[i] = tuple(e.detach() for e in end) if isinstance(end, tuple) else end.detach()
+        return score(self.output(x), next)
+
+
+class Names(Sequences):
+    """Read from both ends: one module of torch.nn in both directions."""
+
+    lengths = {"tokens": 12}
+    inputs = [Input("length", (), 1, 13), Input("tokens", (12,), 0, 57, "length", 0), Input("label", (), 0, 18)]
+
+    def __init__(self, hidden=128):
+        super().__init__()
+        self.hidden = nn.LSTM(57, hidden, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * hidden, 18)
+
+    def forward(self, length, tokens, label):
+        x = F.one_hot(tokens, 57).to(self.output.weight.dtype)
+        packed = nn.utils.rnn.pack_padded_sequence(x, length, batch_first=True, enforce_sorted=False)
+        _, (h, _) = self.hidden(packed)
+        return F.cross_entropy(self.output(torch.cat([h[0], h[1]], 1)), label)
+
+
+class Addition(Sequences):
+    """Read backwards; what has been read is given to each step of a second layer."""
+
+    inputs = [Input("source_length", (), 3, 8), Input("source", (7,), 0, 12, "source_length", 0),
+              Input("next", (4,), 0, 12)]
+
+    def __init__(self, hidden=128):
+        super().__init__()
+        self.cell("hidden", "one bias", 12, hidden)
+        self.cell("decoder", "one bias", hidden, hidden)
+        self.output = nn.Linear(hidden, 12)
+
+    def forward(self, source_length, source, next):
+        x = F.one_hot(source, 12).to(self.output.weight.dtype)
+        _, (h, _) = self.run("hidden", x, source_length, None, True)
+        y, _ = self.run("decoder", h[:, None].expand(-1, next.shape[1], -1))
+        return score(self.output(y), next)
+
+
+class Stacks(Sequences):
+    """Sutskever et al. 2014: two layers read the source from its end, two write."""
+
+    tokens, lengths = {"source": 40, "target": 30, "next": 30}, {"source": 6, "target": 5}
+    inputs = [Input("source_length", (), 1, 7), Input("source", (6,), 0, 40, "source_length", 0),
+              Input("target", (5,), 0, 30, "source_length", 0), Input("next", (5,), 0, 30, "source_length", -1)]
+    width, hidden = 256, 384
+
+    def __init__(self):
+        super().__init__()
+        self.source, self.target = nn.Embedding(40, self.width), nn.Embedding(30, self.width)
+        for i in (1, 2):
+            self.cell(f"encoder{i}", "lstm", self.width if i == 1 else self.hidden, self.hidden)
+            self.cell(f"decoder{i}", "lstm", self.width if i == 1 else self.hidden, self.hidden)
+        self.output = nn.Linear(self.hidden, 30)
+
+    def forward(self, source_length, source, target, next):
+        x, y = self.source(source), self.target(target)
+        for i in (1, 2):
+            x, end = self.run(f"encoder{i}", x, source_length, None, True)
+            y, _ = self.run(f"decoder{i}", y, None, end)
+        return score(self.output(y), next, 0.1)
 
 
 # ---- name, variant, network and its arguments, batch, optimizer as in struct nn_recipe
@@ -580,6 +700,20 @@ GOLDEN = [
     ("recurrent", "gru", (TwoLayers, "gru"), 6, SGD, 0.3, 0.9, 0, 0),
     ("recurrent", "gru-reverse", (TwoLayers, "gru", True), 6, ADAM, 0.01, 0.9, 0, 0),
     ("recurrent", "gru-before", (TwoLayers, "before"), 6, SGD, 0.3, 0.9, 0, 0),
+    ("rnn", "row", (RowByRow, "rnn"), 8, SGD, 0.02, 0.9, 0, 1),
+    ("rnn", "adding", (Adding, "rnn"), 8, ADAM, 1e-3, 0.9, 0, 1),
+    ("lstm", "row", (RowByRow, "lstm"), 8, SGD, 0.1, 0.9, 0, 1),
+    ("lstm", "adding", (Adding, "lstm"), 8, ADAM, 1e-3, 0.9, 0, 1),
+    ("lstm", "char", (Characters, "lstm"), 6, ADAM, 2e-3, 0.9, 0, 1),
+    ("lstm", "names", (Names,), 8, ADAM, 1e-3, 0.9, 0, 1),
+    ("lstm", "peephole", (RowByRow, "peephole"), 8, SGD, 0.1, 0.9, 0, 1),
+    ("lstm", "no-forget", (RowByRow, "1997"), 8, SGD, 0.1, 0.9, 0, 1),
+    ("lstm", "addition", (Addition,), 8, ADAM, 1e-3, 0.9, 0, 1),
+    ("gru", "row", (RowByRow, "gru"), 8, SGD, 0.1, 0.9, 0, 1),
+    ("gru", "adding", (Adding, "gru"), 8, ADAM, 1e-3, 0.9, 0, 1),
+    ("gru", "char", (Characters, "gru"), 6, SGD, 0.3, 0.9, 0, 1),
+    ("gru", "before", (RowByRow, "before"), 8, SGD, 0.1, 0.9, 0, 1),
+    ("seq2seq", "plain", (Stacks,), 4, ADAM, 1e-3, 0.9, 0, 1),
 ]
 
 
@@ -618,7 +752,7 @@ def start(net, streams):
 
 def inputs(net, batch, stream):
     """What forward() takes, by name; of sequences each from a stream of its own."""
-    if not isinstance(net, Sequences):
+    if hasattr(net, "shape"):
         x = noise(stream, batch * int(np.prod(net.shape)))
         return {"x": torch.from_numpy(x).double().reshape(batch, *net.shape), "label": labels(batch)}
     x = {}

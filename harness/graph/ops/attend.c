@@ -2,7 +2,8 @@
  *
  *     attend       [N,T,A] [N,S,A] [N,S,E] -> [N,T,E]; alpha [N,T,S] stays behind y
  *     attend_grad  dquery, from dy; leaves dkeys, dvalues, dv behind y (left.c)
- *     attention    alpha, for showing: no gradient
+ *     attention    alpha of it, or of a recurrent layer that attends, attr.from floats behind y: for
+ *                  showing, no gradient
  *
  * Where the values are the keys, dkeys is the sum of both. attr.a is the scale of q . k. */
 #include "graph/ops/oplib.h"
@@ -226,8 +227,8 @@ const struct op op_attend_grad = {
 
 static void run_attention(const struct step *s, const struct crew *crew)
 {
-    const size_t n = shape_elements(&s->node->shape);
-    copy_blocks(crew, 1, n, record_at(s->in_node[0], s->in[0]), n, s->out, n);
+    const size_t n = shape_elements(&s->node->shape), from = (size_t)s->node->attr.from;
+    copy_blocks(crew, 1, n, record_at(s->in_node[0], s->in[0]) + from, n, s->out, n);
 }
 
 static double no_flops(const struct nn_graph *g, const struct node *n)
@@ -246,11 +247,13 @@ nn_value nn_attention_(nn_value y, const char *at)
         return value_failed;
     struct nn_graph *g = y.graph;
     const struct node *n = node_of(y);
-    if (n->op != &op_attend)
+    if (n->op != &op_attend && !n->attr.A)
         return graph_fail(g, at, "attention", "%s attends to nothing", n->op->name);
     struct nn_shape shape = n->shape;
-    shape.dim[shape_rank(&shape) - 1] = g->node[n->in[KEYS]].shape.dim[1];
-    return node_add(g, &op_attention, shape, NN_F32, NO_ATTR, 1, &y, at);
+    const bool loop = n->op != &op_attend;
+    shape.dim[shape_rank(&shape) - 1] = loop ? n->attr.S : g->node[n->in[KEYS]].shape.dim[1];
+    const struct attr attr = {.from = loop ? (int)recurrent_alpha_at(n) : 0};
+    return node_add(g, &op_attention, shape, NN_F32, attr, 1, &y, at);
 }
 
 const struct op op_attention = {

@@ -233,7 +233,8 @@ static void grad_linear(struct nn_graph *g, int id, nn_value dy, nn_value dx[NOD
     const int bias = g->node[id].attr.bias_in;
     if (grad_wanted(g, id, 0))
         dx[0] = product(dy, w, false, false, x.id);
-    if (grad_wanted(g, id, 1))
+    /* columns that are for another input: whoever multiplies them has all of dw (recurrent_attend.c) */
+    if (grad_wanted(g, id, 1) && shape_last(&node_of(w)->shape) == shape_last(&node_of(x)->shape))
         dx[1] = product(dy, x, true, false, w.id);
     if (bias && grad_wanted(g, id, bias))
         dx[bias] = EMIT(g, &op_sum_channel, g->node[id].in[bias], NO_ATTR, dy);

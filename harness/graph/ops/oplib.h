@@ -119,6 +119,9 @@ static inline float *record_at(const struct node *y, const void *out)
  * further on: left.c. */
 nn_value left_behind(nn_value made, nn_value y, int like, size_t from);
 
+/* Where a recurrent layer that attends keeps its alpha [N,T,S] behind y. */
+size_t recurrent_alpha_at(const struct node *y);
+
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* out[c] = factor * sum over rows and lanes of x (dy NULL) or of x dy, for all C channels. Sums

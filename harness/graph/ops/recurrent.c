@@ -17,14 +17,22 @@ struct record record_of(const struct node *y)
 {
     const size_t N = (size_t)y->shape.dim[0], H = shape_last(&y->shape),
                  all = shape_elements(&y->shape);
+    const size_t T = (size_t)y->shape.dim[1], S = (size_t)y->attr.S, A = (size_t)y->attr.A,
+                 E = (size_t)y->attr.E;
     const int cell = y->attr.algo;
     struct record r = {.c_end = 0};
-    r.dh0 = kn_cell_is_lstm(cell) ? N * H : 0;
+    r.context = kn_cell_is_lstm(cell) ? N * H : 0;
+    r.alpha = r.context + N * T * E;
+    r.kept = r.dh0 = r.alpha + N * T * S;
     r.dc0 = r.dh0 + N * H;
     r.dpeep = r.dc0 + (kn_cell_is_lstm(cell) ? N * H : 0);
-    r.before = r.dpeep + (kn_cell_is_lstm(cell) ? 3 * H : 0);
+    r.dv = r.dpeep + (kn_cell_is_lstm(cell) ? 3 * H : 0);
+    r.dkeys = r.dv + A;
+    r.dvalues = r.dkeys + N * S * A;
+    r.before = r.dvalues + N * S * E;
     r.extra = r.before + all;
-    r.end = r.extra + (cell == KN_RNN_TANH || cell == KN_RNN_RELU ? 0 : all);
+    r.query = r.extra + (cell == KN_RNN_TANH || cell == KN_RNN_RELU ? 0 : all);
+    r.end = r.query + N * T * A;
     return r;
 }
 
@@ -42,7 +50,7 @@ struct kn_recurrent recurrent_of(const struct node *y, const void *out)
         .y = (float *)(uintptr_t)out,
         .c_end = kn_cell_is_lstm(y->attr.algo) ? record + at.c_end : NULL,
         .before = keeps ? record + at.before : NULL,
-        .extra = keeps && at.end > at.extra ? record + at.extra : NULL,
+        .extra = keeps && at.query > at.extra ? record + at.extra : NULL,
     };
 }
 
@@ -54,6 +62,7 @@ static struct kn_recurrent of_step(const struct step *s)
     r.length = optional_in(s, AT_LENGTH);
     r.h0 = optional_in(s, AT_H0);
     r.c0 = optional_in(s, AT_C0);
+    attend_of_step(s, s->node, &r);
     if (kn_cell_is_lstm(r.cell))
         r.peep = optional_in(s, AT_OWN);
     else
@@ -78,7 +87,7 @@ static double steps_of(const struct node *n) { return (double)n->shape.dim[0] * 
 static double macs(const struct nn_graph *g, const struct node *n)
 {
     const double H = n->shape.dim[2];
-    return (void)g, steps_of(n) * kn_cell_gates(n->attr.algo) * H * H;
+    return (void)g, steps_of(n) * kn_cell_gates(n->attr.algo) * H * H + attend_macs(n);
 }
 
 /* The first step begins with zeros: no product. Then of each unit: sums of the gates, sigma (4),
@@ -92,7 +101,9 @@ static double flops(const struct nn_graph *g, const struct node *n)
                  products = T - (n->attr.at_in[AT_H0] == 0);
     const bool peep = kn_cell_is_lstm(n->attr.algo) && n->attr.at_in[AT_OWN];
     const int each = cell[n->attr.algo] + (peep ? 2 * (kn_cell_gates(n->attr.algo) - 1) : 0);
-    return 2.0 * macs(g, n) * products / T + steps_of(n) * H * each;
+    const double G = kn_cell_gates(n->attr.algo);
+    return (void)g, steps_of(n) * H * (2.0 * G * H * products / T + each) +
+                        attend_flops(n, n->shape.dim[0] * products);
 }
 
 /* ------------------------------------------------------------- construction */
@@ -184,7 +195,7 @@ static bool options_ok(nn_value x, const struct nn_recurrent_opts *o, const stru
         return (void)graph_fail(g, at, name, "c0 is for an LSTM"), false;
     const struct nn_shape rows = NN_SHAPE(node_of(x)->shape.dim[0]),
                           state = NN_SHAPE(node_of(x)->shape.dim[0], o->hidden);
-    return like(o->length, &rows, NN_I32, "length", k, at) &&
+    return attend_options_ok(x, o, name, at) && like(o->length, &rows, NN_I32, "length", k, at) &&
            like(o->h0, &state, NN_F32, "h0", k, at) && like(o->c0, &state, NN_F32, "c0", k, at);
 }
 
@@ -196,7 +207,8 @@ static nn_value layer(nn_value x, const struct nn_recurrent_opts *o, const struc
     struct nn_graph *g = x.graph;
     struct nn_shape shape = node_of(x)->shape;
     const int gates = kn_cell_gates(k->cell), C = shape.dim[2], H = o->hidden;
-    const nn_value w = nn_param_(g, "weight_ih", NN_SHAPE(gates * H, C), o->input, at);
+    const int E = o->attend_keys.graph ? nn_dim(attended_values(o), 2) : 0;
+    const nn_value w = nn_param_(g, "weight_ih", NN_SHAPE(gates * H, C + E), o->input, at);
     const nn_value u = nn_param_(g, "weight_hh", NN_SHAPE(gates * H, H), o->recurrent, at);
     nn_value own, in[NODE_INPUTS];
     const nn_value bias = biases(g, k, gates, o, &own, at);
@@ -212,8 +224,9 @@ static nn_value layer(nn_value x, const struct nn_recurrent_opts *o, const struc
     take_input(in, &count, &attr, AT_H0, o->h0);
     take_input(in, &count, &attr, AT_C0, o->c0);
     take_input(in, &count, &attr, AT_OWN, own);
+    attend_inputs(g, o, w, in, &count, &attr, at);
     shape.dim[2] = H;
-    attr.behind = kn_cell_is_lstm(k->cell) ? (size_t)shape.dim[0] * (size_t)H : 0;
+    attr.behind = record_of(&(const struct node){.shape = shape, .attr = attr}).kept;
     return node_add(g, k->op, shape, NN_F32, attr, count, in, at);
 }
 

@@ -126,7 +126,7 @@ static void grad_final(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE
 {
     (void)dx;
     if (grad_wanted(g, id, 0))
-        g->node[g->node[id].in[0]].attr.also = dy.id;
+        g->node[g->node[id].in[0]].attr.also[ALSO_CELL] = dy.id;
 }
 
 nn_value nn_final_cell_(nn_value y, const char *at)

@@ -1,7 +1,7 @@
 /* recurrent_grad.c — the gradients of recurrent layers.
  *
- *     recurrent_grad    da [N,T,G H], in place of the gates; leaves dh0, dc0, dpeep behind y (left.c)
- *     recurrent_weight  dU = da^T (h before each step), one product as deep as batch and time;
+ *     recurrent_grad    da [N,T,G H], in place of the gates; leaves dh0, dc0, dpeep behind y
+ * (left.c) recurrent_weight  dU = da^T (h before each step), one product as deep as batch and time;
  *                       rows of the GRU's n apart, see kernels/recurrent.h
  *     recurrent_bias    of the GRU's U h + b in n: the sum over batch and time
  *
@@ -26,6 +26,7 @@ static struct kn_recurrent of_step(const struct step *s)
     r.c0 = optional_in(s, AT_C0);
     r.dy = optional_in(s, AT_DY);
     r.dc_end = optional_in(s, AT_DC_END);
+    attend_of_step(s, y, &r);
     if (kn_cell_is_lstm(r.cell))
         r.peep = optional_in(s, AT_OWN);
     r.dh0 = a->wants_h0 ? record + at.dh0 : NULL;
@@ -57,7 +58,8 @@ static double flops_grad(const struct nn_graph *g, const struct node *n)
     const int G = kn_cell_gates(n->attr.algo);
     const bool peep = kn_cell_is_lstm(n->attr.algo) && n->attr.at_in[AT_OWN];
     const int each = cell[n->attr.algo] + (peep ? 4 * (G - 1) : 0);
-    return 2.0 * rows * G * H * H + (double)shape_elements(y) * each;
+    return 2.0 * rows * G * H * H + (double)shape_elements(y) * each +
+           attend_grad_flops(input_of(g, n, GRAD_Y), rows);
 }
 
 const struct op op_recurrent_grad = {
@@ -193,9 +195,11 @@ static nn_value grad_gates(struct nn_graph *g, int id, nn_value dy)
     take_input(in, &count, &attr, AT_LENGTH, optional_in_of(g, id, AT_LENGTH));
     take_input(in, &count, &attr, AT_C0, optional_in_of(g, id, AT_C0));
     take_input(in, &count, &attr, AT_OWN,
-         kn_cell_is_lstm(attr.algo) ? optional_in_of(g, id, AT_OWN) : value_failed);
+               kn_cell_is_lstm(attr.algo) ? optional_in_of(g, id, AT_OWN) : value_failed);
     take_input(in, &count, &attr, AT_DY, dy);
-    take_input(in, &count, &attr, AT_DC_END, attr.also ? value_of(g, attr.also) : value_failed);
+    take_input(in, &count, &attr, AT_DC_END,
+               attr.also[ALSO_CELL] ? value_of(g, attr.also[ALSO_CELL]) : value_failed);
+    attend_grad_inputs(g, id, in, &count, &attr);
     return emit(g, &op_recurrent_grad, g->node[id].in[GATES], attr, count, in);
 }
 
@@ -215,6 +219,7 @@ void recurrent_grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_IN
         dx[h0] = left_behind(da, value_of(g, id), g->node[id].in[h0], at.dh0);
     if (c0 && grad_wanted(g, id, c0))
         dx[c0] = left_behind(da, value_of(g, id), g->node[id].in[c0], at.dc0);
+    attend_grads(g, id, da, dx);
     if (!own || !grad_wanted(g, id, own))
         return;
     if (kn_cell_is_lstm(a.algo))
