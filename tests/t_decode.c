@@ -308,6 +308,35 @@ static void test_translate(const struct nn_variant *v)
     whole_release(&whole);
 }
 
+/* What nn_show() names, in a program that asks for it, and in no other. */
+static void test_shown(void)
+{
+    struct whole whole = run_whole(&variants[0]);
+    const struct translator t = {.plugin = &plugin,
+                                 .variant = &variants[0],
+                                 .language = &language,
+                                 .share = whole.program,
+                                 .threads = 2};
+    const struct utterance from = {source[0], S, 0}, said = {target[0], 3, 0};
+    float *at = translate_attention(&t, &from, &said);
+    double worst = at ? 0 : 1;
+    for (int i = 0; i < 3 && at; i++) {
+        double sum = 0;
+        for (int k = 0; k < S; k++)
+            sum += (double)at[i * S + k];
+        worst = fmax(worst, fabs(sum - 1));
+    }
+    is_near(worst, 0, 1e-6, "attention of three steps: each adds up to 1");
+    free(at);
+    ok(!program_tensor(whole.program, TENSOR_SHOWN, 0), "not kept where nobody asks");
+    struct translator other = t;
+    other.variant = &variants[1];
+    ok(!translate_attention(&other, &from, &said), "of a network that shows none");
+    const struct utterance nothing = {0};
+    ok(!translate_attention(&t, &from, &nothing), "of nothing said");
+    whole_release(&whole);
+}
+
 int main(void)
 {
     struct err err;
@@ -318,6 +347,7 @@ int main(void)
         test_same(&variants[i]);
     test_parts();
     test_refused();
+    test_shown();
     for (int i = 0; i < VARIANTS; i++)
         test_translate(&variants[i]);
     return done();
