@@ -379,7 +379,7 @@ int main(int argc, char **argv)
         "resnet-20-b",        "resnet-plain-20", "resnet-plain-32",   "resnet-32",
         "resnet-32-b",        "resnet-44",       "resnet-44-b",       "resnet-56",
         "resnet-56-b",        "resnet-110",      "resnet-18-cifar",   "efficientnet-fashion",
-        "efficientnet-cifar",
+        "efficientnet-cifar", "rnn-row",         "lstm-row",          "gru-row",
     };
     char folder[4096] = "";
     const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);

@@ -378,6 +378,35 @@ class EfficientNet(Table):
         return F.cross_entropy(self.full("fc", x), label, label_smoothing=0.1)
 
 
+class Layer(nn.Module):
+    """PyTorch's own loops, by the names of its cells' parameters."""
+
+    def __init__(self, loop, inputs, hidden):
+        super().__init__()
+        gates = {torch.rnn_tanh: 1, torch.lstm: 4, torch.gru: 3}[loop]
+        self.loop, self.hidden = loop, hidden
+        self.weight_ih = nn.Parameter(torch.empty(gates * hidden, inputs))
+        self.weight_hh = nn.Parameter(torch.empty(gates * hidden, hidden))
+        self.bias_ih, self.bias_hh = (nn.Parameter(torch.empty(gates * hidden)) for _ in range(2))
+
+    def forward(self, x):
+        h = x.new_zeros(1, len(x), self.hidden)
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        return self.loop(x, (h, h) if self.loop is torch.lstm else h, weights, True, 1, 0.0, True, False, True)[0]
+
+
+class Rows(nn.Module):
+    """A picture line by line; its class when all have been read."""
+    shape = (784,)
+
+    def __init__(self, loop, hidden):
+        super().__init__()
+        self.hidden, self.output = Layer(loop, 28, hidden), nn.Linear(hidden, 10)
+
+    def forward(self, x, label):
+        return F.cross_entropy(self.output(self.hidden(x.reshape(-1, 28, 28))[:, -1]), label)
+
+
 # ---- name, variant, network and its arguments, batch, optimizer as in struct nn_recipe
 
 SGD, ADAM, ADAMW = "sgd", "adam", "adamw"
@@ -414,6 +443,9 @@ GOLDEN = [
     ("resnet", "18-cifar", (ResNet, COLOUR, (2, 2, 2, 2), 64, "B"), 4, SGD, 2e-4, 0.9, 5e-4, 0),
     ("efficientnet", "fashion", (EfficientNet, GREY, 0.35, 0.5, (1, 2, 1, 2, 2, 1, 1, 1)), 16, SGD, 0.01, 0.9, 2e-4, 0),
     ("efficientnet", "cifar", (EfficientNet, COLOUR, 1, 1, (1, 1, 2, 2, 2, 1, 2, 1)), 8, SGD, 0.003, 0.9, 5e-4, 0),
+    ("rnn", "row", (Rows, torch.rnn_tanh, 128), 32, SGD, 0.05, 0.9, 1e-3, 0),
+    ("lstm", "row", (Rows, torch.lstm, 128), 32, ADAM, 1e-3, 0.9, 0, 1),
+    ("gru", "row", (Rows, torch.gru, 128), 32, SGD, 0.05, 0.9, 1e-3, 0),
 ]
 
 
