@@ -129,8 +129,11 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
     char speed[32];
     fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
     for (int i = 0; i < e->metrics; i++)
-        fprintf(stderr, "  %s %.2f train %.2f test", e->test[i].name, e->train[i].value,
-                e->test[i].value);
+        if (isfinite(e->train[i].value))
+            fprintf(stderr, "  %s %.2f train %.2f test", e->test[i].name, e->train[i].value,
+                    e->test[i].value);
+        else
+            fprintf(stderr, "  %s %.2f", e->test[i].name, e->test[i].value);
     const double items = (double)e->items / e->epoch;
     fprintf(stderr, "  %s  %.1f s\n", rate(e->train_s > 0 ? items / e->train_s : NAN, speed),
             e->time_s);

@@ -34,6 +34,14 @@ static void row_plan(const struct run_plan *p, struct store_row *row)
     row->peak_bytes = (double)p->peak_bytes;
 }
 
+int store_quality(const struct run_plan *plan, const struct run_end *end)
+{
+    for (int i = 0; plan && i < end->metrics; i++)
+        if (strcmp(end->last[i].name, plan->published_name) == 0)
+            return i;
+    return end->metrics ? 0 : -1;
+}
+
 void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin,
                   const struct run_plan *plan, const struct run_end *end, struct store_row *row)
 {
@@ -69,11 +77,12 @@ void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin
     snprintf(row->tainted, sizeof row->tainted, "%s", end->tainted);
     snprintf(row->unsteady, sizeof row->unsteady, "%s", end->unsteady);
     row->steady = end->steady;
-    if (end->metrics == 0)
+    const int quality = store_quality(plan, end);
+    if (quality < 0)
         return;
-    snprintf(row->metric, sizeof row->metric, "%s", end->last[0].name);
-    row->last = end->last[0].value;
-    row->best = end->best[0].value;
+    snprintf(row->metric, sizeof row->metric, "%s", end->last[quality].name);
+    row->last = end->last[quality].value;
+    row->best = end->best[quality].value;
 }
 
 /* ---- rows from the database ------------------------------------------------------------ */
