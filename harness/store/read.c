@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -37,7 +38,7 @@ static void row_plan(const struct run_plan *p, struct store_row *row)
 int store_quality(const struct run_plan *plan, const struct run_end *end)
 {
     for (int i = 0; plan && i < end->metrics; i++)
-        if (strcmp(end->last[i].name, plan->published_name) == 0)
+        if (strcasecmp(end->last[i].name, plan->published_name) == 0) /* papers write BLEU */
             return i;
     return end->metrics ? 0 : -1;
 }
