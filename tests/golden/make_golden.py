@@ -619,13 +619,13 @@ class Addition(Sequences):
 
     def __init__(self, hidden=128):
         super().__init__()
-        self.cell("hidden", "one bias", 12, hidden)
+        self.cell("backward", "one bias", 12, hidden)
         self.cell("decoder", "one bias", hidden, hidden)
         self.output = nn.Linear(hidden, 12)
 
     def forward(self, source_length, source, next):
         x = F.one_hot(source, 12).to(self.output.weight.dtype)
-        _, (h, _) = self.run("hidden", x, source_length, None, True)
+        _, (h, _) = self.run("backward", x, source_length, None, True)
         y, _ = self.run("decoder", h[:, None].expand(-1, next.shape[1], -1))
         return score(self.output(y), next)
 
