@@ -48,7 +48,7 @@ static void as_table(const struct store_row *rows, int count)
         table_tone(t, TONE_STRONG);
         table_cell(t, "%s%s", *r->dataset ? r->dataset : "–", r->synthetic ? " (synthetic)" : "");
         table_cell(t, "%s", format_fixed(r->epochs < 0 ? (double)NAN : r->epochs, 0, b));
-        table_cell(t, "%s", format_fixed(r->last, 2, b));
+        table_cell(t, "%s", format_metric(r->metric, r->last, b));
         table_cell(t, "%s", format_digits(r->train_loss, 4, b));
         table_cell(t, "%s", format_digits(r->step_ms, 4, b));
         table_cell(t, "%s", format_digits(r->step_ms_mad, 2, b));
@@ -213,8 +213,8 @@ static void show_curve(const struct store_row *r, const struct store_point *poin
         table_cell(t, "%.4g", points[i].rate);
         table_cell(t, "%s", format_digits(points[i].train_loss, 4, b));
         table_cell(t, "%s", format_digits(points[i].test_loss, 4, b));
-        table_cell(t, "%s", format_fixed(points[i].train, 2, b));
-        table_cell(t, "%s", format_fixed(points[i].test, 2, b));
+        table_cell(t, "%s", format_metric(r->metric, points[i].train, b));
+        table_cell(t, "%s", format_metric(r->metric, points[i].test, b));
     }
     putchar('\n');
     table_text(t, stdout, table_width(stdout), cli_color(stdout));

@@ -50,11 +50,13 @@ static void add_head(const struct report *r, struct text *out)
     text_add(out, "</p>\n</header>\n<main>\n");
 }
 
+/* Of those that can be compared at all. */
 static const struct store_row *best_of(const struct report *r)
 {
     const struct store_row *best = NULL;
     for (int i = 0; i < r->runs_count; i++)
-        if (isfinite(r->runs[i].row.last) && (!best || r->runs[i].row.last > best->last))
+        if (format_is_percent(r->runs[i].row.metric) && isfinite(r->runs[i].row.last) &&
+            (!best || r->runs[i].row.last > best->last))
             best = &r->runs[i].row;
     return best;
 }
@@ -86,12 +88,10 @@ static void add_cards(const struct report *r, struct text *out)
     if (!best || !fastest || r->runs_count < 2)
         return;
     text_add(out, "<div class=\"cards\">\n");
-    snprintf(value, sizeof value, "%s%s", format_fixed(best->last, 2, b),
-             report_is_percent(best->metric) ? " %" : "");
+    snprintf(value, sizeof value, "%s %%", format_fixed(best->last, 2, b));
     snprintf(about, sizeof about, "%s:%s on %s", best->plugin, best->variant, best->dataset);
-    char best_what[96] = "best ";
-    snprintf(best_what, sizeof best_what, "best %.64s",
-             report_is_percent(best->metric) ? "accuracy" : "quality");
+    char best_what[96];
+    snprintf(best_what, sizeof best_what, "best %.64s", best->metric);
     add_card(out, best_what, value, about);
     snprintf(value, sizeof value, "%s/s", format_si(fastest->samples_per_s, b));
     snprintf(about, sizeof about, "training samples, %s:%s", fastest->plugin, fastest->variant);

@@ -73,7 +73,6 @@ bool report_write(struct report *r, const char *folder, struct err *err);
 /* Helpers that they share. */
 bool report_file(const struct report *r, const char *name, const struct text *content,
                  struct err *err);
-bool report_is_percent(const char *metric);
 struct table *report_layers_table(const struct report_run *run);
 void report_label(struct text *t, const char *label); /* a quoted field of a .tsv */
 void report_string(struct text *t, const char *s);    /* gnuplot's 'string' */
