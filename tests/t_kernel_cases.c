@@ -81,6 +81,8 @@ static const struct kernel_case trials[] = {
     {KERNEL_recurrent_f32, "rnn", {5, 4, 19, 1}, ""},
     {KERNEL_recurrent_f32, "lstm", {5, 4, 19, 4}, ""},
     {KERNEL_recurrent_f32, "gru", {17, 3, 35, 3}, ""},
+    {KERNEL_recurrent_f32, "lstm+attend", {9, 4, 19, 4, 5}, ""},
+    {KERNEL_recurrent_grad_f32, "lstm+attend", {17, 3, 35, 4, 6}, ""},
     {KERNEL_recurrent_grad_f32, "rnn", {5, 4, 19, 1}, ""},
     {KERNEL_recurrent_grad_f32, "lstm", {17, 3, 35, 4}, ""},
     {KERNEL_attend_f32, "tanh", {5, 4, 7, 19, 33}, ""},

@@ -81,12 +81,15 @@ const struct kernel_case kernel_cases[] = {
     CONV("nhwc", CASE_LARGE, 64, 56, 56, 64, 64, 3, 1, 1)
     CASE(conv_work_f32, "lanes", "lenet5 C3", 128, 14, 14, 6, 16, 5, 1, 0)
 
-    /* time loops of recurrent layers: N T H gates; forms "rnn", "lstm", "gru" */
+    /* time loops of recurrent layers: N T H gates; forms "rnn", "lstm", "gru", and "lstm+attend"
+     * to so many keys */
     CASE(recurrent_f32,      "rnn",  "rnn, row by row", 64, 28, 128, 1)
     CASE(recurrent_f32,      "lstm", "lstm, characters", 64, 64, 128, 4)
     CASE(recurrent_f32,      "lstm", "lstm, 256 units", 64, 64, 256, 4)
     CASE(recurrent_f32,      "gru",  "gru, 256 units", 64, 64, 256, 3)
     CASE(recurrent_f32,      "lstm", CASE_LARGE, 64, 64, 512, 4)
+    CASE(recurrent_f32,      "lstm+attend", "seq2seq, 256 units", 64, 20, 256, 4, 20)
+    CASE(recurrent_grad_f32, "lstm+attend", "seq2seq, 256 units", 64, 20, 256, 4, 20)
     CASE(recurrent_grad_f32, "rnn",  "rnn, row by row", 64, 28, 128, 1)
     CASE(recurrent_grad_f32, "lstm", "lstm, characters", 64, 64, 128, 4)
     CASE(recurrent_grad_f32, "lstm", "lstm, 256 units", 64, 64, 256, 4)

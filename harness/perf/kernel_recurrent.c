@@ -1,5 +1,5 @@
 /* kernel_recurrent.c — the time loops of recurrent layers for kernel_calls[]: N T H and how
- * many gates, the form is the cell.
+ * many gates, the form is the cell. "lstm+attend" attends to S = T keys, with A = E = H.
  *
  * Truths are of one step, from the state that the kernel itself has left before it (or, backward,
  * from the gradient behind it): over many steps rounding grows as the weights please. */
@@ -9,23 +9,45 @@
 #include "perf/kernel_products.h"
 #include "perf/reference.h"
 
-/* forward: a U y record; backward: gates U y-and-record dy dgates */
+/* forward: a U y record; backward: gates U y-and-record dy dgates. With attention Wq, Wc, v, keys
+ * and values follow U, and context, alpha, q, dkeys, dvalues, dv the record. */
 enum { GATES, WEIGHT, Y, RECORD, DY = RECORD, DGATES };
 
 static int cell_of(const char *form)
 {
-    return strcmp(form, "rnn") == 0 ? KN_RNN_TANH : strcmp(form, "lstm") == 0 ? KN_LSTM : KN_GRU;
+    return strcmp(form, "rnn") == 0        ? KN_RNN_TANH
+           : strncmp(form, "lstm", 4) == 0 ? KN_LSTM
+                                           : KN_GRU;
 }
 
 static size_t units(const int *d) { return (size_t)d[0] * (size_t)d[1] * (size_t)d[2]; }
 
+/* How many keys a case attends to is its number d[KEYS], and part of its form. */
+enum { KEYS = 4 };
+static size_t keys(const int *d) { return (size_t)d[0] * (size_t)d[KEYS] * (size_t)d[2]; }
+
+/* U; Wq, Wc and v. */
+static size_t weights(const int *d)
+{
+    const size_t G = (size_t)d[3], H = (size_t)d[2];
+    return d[KEYS] ? (2 * G + 1) * H * H + H : G * H * H;
+}
+
+static size_t record_floats(const int *d)
+{
+    const size_t plain = 2 * units(d) + (size_t)d[0] * (size_t)d[2];
+    if (!d[KEYS])
+        return plain;
+    return plain + 2 * units(d) + (size_t)d[0] * (size_t)d[1] * (size_t)d[KEYS] + 2 * keys(d) +
+           (size_t)d[2];
+}
+
 static void floats_forward(const int *d, size_t n[])
 {
-    const size_t H = (size_t)d[2];
     n[GATES] = (size_t)d[3] * units(d);
-    n[WEIGHT] = (size_t)d[3] * H * H;
+    n[WEIGHT] = weights(d) + 2 * keys(d);
     n[Y] = units(d);
-    n[RECORD] = 2 * units(d) + (size_t)d[0] * H;
+    n[RECORD] = record_floats(d);
 }
 
 static void floats_backward(const int *d, size_t n[])
@@ -40,8 +62,30 @@ static void floats_backward(const int *d, size_t n[])
 
 static struct kn_recurrent sizes_of(const struct kernel_case *c)
 {
-    return (struct kn_recurrent){
-        .cell = cell_of(c->form), .N = c->d[0], .T = c->d[1], .H = c->d[2]};
+    struct kn_recurrent r = {.cell = cell_of(c->form), .N = c->d[0], .T = c->d[1], .H = c->d[2]};
+    r.attend.S = c->d[KEYS];
+    r.attend.A = r.attend.E = c->d[KEYS] ? r.H : 0;
+    r.ld_context_w = (size_t)r.H;
+    return r;
+}
+
+static void attend_of(const struct kernel_job *j, struct kn_recurrent *r)
+{
+    const int *const d = j->c->d;
+    const size_t G = (size_t)d[3], H = (size_t)d[2];
+    if (!d[KEYS])
+        return;
+    r->query_w = r->w + G * H * H;
+    r->context_w = r->query_w + H * H;
+    r->attend.v = r->context_w + G * H * H;
+    r->attend.keys = r->attend.v + H;
+    r->attend.values = r->attend.keys + keys(d);
+    r->attend.y = r->c_end + (size_t)d[0] * H;
+    r->attend.alpha = r->attend.y + units(d);
+    r->attend.dquery = r->attend.alpha + (size_t)d[0] * (size_t)d[1] * (size_t)d[KEYS];
+    r->attend.dkeys = r->attend.dquery + units(d);
+    r->attend.dvalues = r->attend.dkeys + keys(d);
+    r->attend.dv = r->attend.dvalues + keys(d);
 }
 
 /* The record: h before each step, then c or q, then c at the end. */
@@ -54,6 +98,7 @@ static struct kn_recurrent recurrent_of(const struct kernel_job *j, float *recor
     r.before = record;
     r.extra = record + units(j->c->d);
     r.c_end = r.extra + units(j->c->d);
+    attend_of(j, &r);
     return r;
 }
 
@@ -73,16 +118,16 @@ static size_t work(const struct kernel_case *c, int threads)
 
 static double flops(const struct kernel_case *c)
 {
-    const double H = c->d[2];
-    return 2.0 * c->d[0] * (c->d[1] - 1) * c->d[3] * H * H;
+    const double H = c->d[2], T = c->d[1], G = c->d[3];
+    const double attention = (T - 1) * H * H + T * (G * H * H + 2.0 * c->d[KEYS] * H);
+    return 2.0 * c->d[0] * ((T - 1) * G * H * H + (c->d[KEYS] ? attention : 0));
 }
 
 /* Weights as a layer has them: products of the size of one. */
 static void prepare_forward(const struct kernel_job *j)
 {
-    const size_t H = (size_t)j->c->d[2], G = (size_t)j->c->d[3];
-    for (size_t i = 0; i < G * H * H; i++)
-        j->x[WEIGHT][i] /= sqrtf((float)H);
+    for (size_t i = 0; i < weights(j->c->d); i++)
+        j->x[WEIGHT][i] /= sqrtf((float)j->c->d[2]);
 }
 
 static void prepare_backward(const struct kernel_job *j)
@@ -117,12 +162,15 @@ static struct spot spot_of(const struct kn_recurrent *r, size_t i, size_t gates)
     return (struct spot){i / (gates * H), i / H % gates, i % H};
 }
 
+/* U h, and the context's part. */
 static struct ref_sum hidden(const struct kn_recurrent *r, struct spot s, size_t gate)
 {
     const size_t H = (size_t)r->H;
     struct ref_sum sum = {0};
     for (size_t k = 0; k < H; k++)
         ref_add(&sum, r->before[s.row * H + k], r->w[(gate * H + s.unit) * H + k]);
+    for (size_t k = 0; k < (size_t)r->attend.E; k++)
+        ref_add(&sum, r->attend.y[s.row * H + k], r->context_w[(gate * H + s.unit) * H + k]);
     return sum;
 }
 
@@ -182,6 +230,8 @@ static double dh_of(const struct kn_recurrent *r, struct spot s, double *size)
     if ((s.row + 1) % (size_t)r->T)
         for (size_t k = 0; k < G * H; k++)
             ref_add(&sum, r->dgates[(s.row + 1) * G * H + k], r->w[k * H + s.unit]);
+    for (size_t k = 0; (s.row + 1) % (size_t)r->T && k < (size_t)r->attend.A; k++)
+        ref_add(&sum, r->attend.dquery[(s.row + 1) * H + k], r->query_w[k * H + s.unit]);
     *size += fabs(dy) + sum.size;
     return dy + sum.sum;
 }
