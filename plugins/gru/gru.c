@@ -46,9 +46,7 @@ static void build(struct nn_graph *g, const void *config)
 
 /* clang-format off */
 #define CELL(h)    .hidden = (h), ORTHOGONAL
-/* Its memory begins with up to so many steps; its inputs are single numbers, which Glorot's law would
- * make small. */
-#define REMEMBERING(h, steps) .hidden = (h), .input = {NN_INIT_NORMAL, 1}, ORTHOGONAL, .span = (steps)
+#define REMEMBERING(h, steps) .hidden = (h), ORTHOGONAL, LARGE_INPUT, .span = (steps)
 static const struct nn_recipe recipe_row = ONE_CYCLE(128, 10, 2e-3f,
     "no paper has lines of pictures: Adam, one cycle, gradients clipped at 1");
 static const struct nn_recipe recipe_pixel = ONE_CYCLE(128, 2, 1e-3f,

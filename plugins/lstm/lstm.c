@@ -70,10 +70,9 @@ static nn_value blocks(nn_value x, const struct net *m)
         const nn_value z = nn_add(nn_at(net, t), times(nn_stop_grad(y), U));
         const nn_value gates = nn_sigmoid(part(z, CELLS, UNITS));
         const nn_value in = part(gates, 0, BLOCKS), out = part(gates, BLOCKS, 2 * BLOCKS);
-        const nn_value new =
-            nn_scale(nn_tanh(nn_scale(part(z, 0, CELLS), 0.5f)), 2);        /* g in (-2, 2) (5) */
-        s = nn_add(s, nn_mul(nn_concat(in, in, 1), new));                   /* (9) */
-        shown = nn_mul(nn_concat(out, out, 1), nn_tanh(nn_scale(s, 0.5f))); /* h in (-1, 1) (4) */
+        const nn_value new = nn_scale(nn_tanh(nn_scale(part(z, 0, CELLS), 0.5f)), 2); /* (-2, 2) */
+        s = nn_add(s, nn_mul(nn_concat(in, in, 1), new));
+        shown = nn_mul(nn_concat(out, out, 1), nn_tanh(nn_scale(s, 0.5f))); /* (-1, 1) */
         y = nn_concat(shown, gates, 1);
     }
     return shown;
@@ -111,9 +110,7 @@ static void build(struct nn_graph *g, const void *config)
 /* clang-format off */
 #define CELL(h)    .hidden = (h), ORTHOGONAL, .forget_bias = 1
 #define CELL97(h)  .hidden = (h), ORTHOGONAL, .no_forget = true
-/* Its memory begins with up to so many steps; its inputs are single numbers, which Glorot's law would
- * make small. */
-#define REMEMBERING(h, steps) .hidden = (h), .input = {NN_INIT_NORMAL, 1}, ORTHOGONAL, .span = (steps)
+#define REMEMBERING(h, steps) .hidden = (h), ORTHOGONAL, LARGE_INPUT, .span = (steps)
 static const struct nn_recipe recipe_row = ONE_CYCLE(128, 10, 2e-3f,
     "no paper has lines of pictures: Adam, one cycle, gradients clipped at 1");
 static const struct nn_recipe recipe_pixel = ONE_CYCLE(128, 2, 1e-3f,
