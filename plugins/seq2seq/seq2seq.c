@@ -141,7 +141,9 @@ static nn_value write_attending(nn_value y, const struct source *s, const struct
     o.attend_length = s->length;
     o.h0 = s->h[0];
     nn_row(y.graph, "decoder");
-    return m->cell(y, o, NN_HERE);
+    const nn_value x = m->cell(y, o, NN_HERE);
+    nn_show("attention", nn_attention(x));
+    return x;
 }
 
 /* Global attention, [3] (7) and (8): h_j' s_t or h_j' W s_t. */
@@ -150,7 +152,9 @@ static nn_value look_back(nn_value x, const struct source *s, const struct net *
     nn_row(x.graph, "attention");
     if (m->context == GENERAL)
         x = nn_linear(x, nn_dim(s->states, 2), .no_bias = true);
-    return nn_attend(x, s->states, .length = s->length);
+    const nn_value c = nn_attend(x, s->states, .length = s->length);
+    nn_show("attention", nn_attention(c));
+    return c;
 }
 
 static struct known write(nn_value y, const struct source *s, const struct net *m)
@@ -260,7 +264,7 @@ static const struct nn_recipe recipe_plain = {
 
 static const struct nn_recipe recipe_toy = {
     NN_RECIPE_HEADER,
-    .batch = 64, .epochs = 4, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 3e-3f, .clip_norm = 1,
+    .batch = 64, .epochs = 3, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 3e-3f, .clip_norm = 1,
     .warmup_epochs = 0.5f, .final_factor = 0.01f,
     .note = "a tenth of the paper's units or less; Adam with one cycle of rates for Adadelta"
 };
@@ -280,23 +284,23 @@ static const struct nn_recipe recipe_bahdanau = {
 
 static const struct nn_variant variants[] = {
     {"dates", "attention reads a dozen ways to write a day, and writes one",
-     NET(.words = {48, 15}, .steps = {29, 11}, TOY), {0, 0, UNKNOWN}, NULL, "dates"},
+     NET(.words = {48, 15}, .steps = {29, 11}, TOY), {188367, 2738400, UNKNOWN}, NULL, "dates"},
     {"addition", "attention learns to add numbers of up to three digits",
-     NET(.words = {15, 14}, .steps = {7, 5}, TOY), {0, 0, UNKNOWN}, NULL, "addition:3"},
+     NET(.words = {15, 14}, .steps = {7, 5}, TOY), {186990, 952576, UNKNOWN}, NULL, "addition:3"},
     {"reverse", "words of up to twenty letters backwards",
-     NET(.words = {30, 30}, .steps = {20, 21}, TOY), {0, 0, UNKNOWN}, NULL, "reverse:20"},
+     NET(.words = {30, 30}, .steps = {20, 21}, TOY), {192606, 3674048, UNKNOWN}, NULL, "reverse:20"},
     {"plain", "two layers of LSTM read the source backwards, two write; no attention: [1] on a small scale",
      NET(.words = {8000, 8000}, .steps = {20, 20}, LSTM_STACK(2, 384), .width = 256, .reverse = true, .dropout = 0.3f, .smoothing = 0.1f,
          .init = UNIFORM(0.08f)),
      {11513664, 147947520, UNKNOWN}, &recipe_plain, "pairs"},
     {"attention", "GRU from both ends, and one that attends to what they know: [2] on a small scale",
      NET(.words = {8000, 8000}, .steps = {20, 20}, .cell = nn_gru_, .width = 256, .both_ways = 256, .o = {.hidden = 512},
-         .context = ADDITIVE, .keys = 256, .readout = DEEP, .units = 512, .dropout = 0.3f, .smoothing = 0.1f),
-     {0, 0, UNKNOWN}, &recipe_attention, "pairs"},
+         .context = ADDITIVE, .keys = 256, .readout = DEEP, .units = 384, .dropout = 0.3f, .smoothing = 0.1f),
+     {10951872, 132132864, UNKNOWN}, &recipe_attention, "pairs"},
     {"luong", "plain, and general attention behind the decoder, without input feeding: [3] on a small scale",
      NET(.words = {8000, 8000}, .steps = {20, 20}, LSTM_STACK(2, 384), .width = 256, .reverse = true, .context = GENERAL,
          .readout = COMBINED, .units = 384, .dropout = 0.3f, .smoothing = 0.1f, .init = UNIFORM(0.08f)),
-     {0, 0, UNKNOWN}, &recipe_plain, "pairs"},
+     {11956416, 157102080, UNKNOWN}, &recipe_plain, "pairs"},
     {"sutskever", "[1] as published: four layers of 1000, 160,000 and 80,000 words, no bias",
      NET(.words = {160000, 80000}, .steps = {25, 25}, .cell = nn_lstm_, .layers = 4, .width = 1000, .reverse = true,
          .o = {.hidden = 1000, .no_bias = true}, .init = UNIFORM(0.08f)),
