@@ -118,8 +118,9 @@ static bool take_lines(struct prompts *p, struct err *err)
 
 struct showing {
     json_t *document;
-    bool many;  /* more than one prompt: an answer is a line */
-    bool spoke; /* pieces have come: their end is a new line */
+    bool many;       /* more than one prompt: an answer is a line */
+    bool of_classes; /* names, each behind its class */
+    bool spoke;      /* pieces have come: their end is a new line */
 };
 
 static void on_remark(void *arg, const char *text)
@@ -185,6 +186,8 @@ static void on_said(void *arg, const json_t *said)
         return;
     if (classes)
         show_classes(s, said, classes);
+    else if (s->of_classes)
+        printf("%s\t%s\n", string_of(said, "prompt"), string_of(said, "text"));
     else if (s->spoke)
         putchar('\n');
     else
@@ -232,17 +235,16 @@ static bool ask_lines(struct showing *s, struct err *err)
     return fine;
 }
 
-/* Does a network of that kind answer texts, rather than speak unasked? A checkpoint is data: it is
- * looked into here, before there is a worker. */
-static bool answers(const struct plugin_pick *pick, bool *yes, struct err *err)
+/* What kind of network it is. A checkpoint is data: it is looked into here, before there is a
+ * worker. */
+static bool look_into(const struct plugin_pick *pick, int *kind, struct err *err)
 {
     struct checkpoint c;
     if (!checkpoint_open(asked.from, pick->name, pick->variant, &c, err)) {
         err->status = err->status > EXIT_INTERNAL ? err->status : EXIT_BENCH_FAILED;
         return false;
     }
-    const int kind = language_kind(&c.language);
-    *yes = kind == LANGUAGE_TRANSLATIONS || kind == LANGUAGE_CLASSES;
+    *kind = language_kind(&c.language);
     checkpoint_close(&c);
     return true;
 }
@@ -250,10 +252,11 @@ static bool answers(const struct plugin_pick *pick, bool *yes, struct err *err)
 static bool generate(const struct plugin_pick *pick, struct showing *s, struct err *err)
 {
     struct prompts p = {0};
-    bool wants_texts;
-    if (!answers(pick, &wants_texts, err))
+    int kind;
+    if (!look_into(pick, &kind, err))
         return false;
-    if (!the_prompt && wants_texts)
+    s->of_classes = kind == LANGUAGE_SPELLING && !the_prompt;
+    if (!the_prompt && (kind == LANGUAGE_TRANSLATIONS || kind == LANGUAGE_CLASSES))
         return isatty(STDIN_FILENO) ? ask_by_hand(s, err) : ask_lines(s, err);
     const bool fine = (!the_prompt || take_prompt(&p, err)) && ask(&p, s, err);
     prompts_free(&p);

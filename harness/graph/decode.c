@@ -105,6 +105,7 @@ static void cut(struct nn_graph *g, const struct program_options *o)
 struct narrowing {
     struct nn_graph *g;
     int *to; /* of a node its last step, or -1: not made yet */
+    int back;
 };
 
 static int last_step(const struct narrowing *w, int id);
@@ -123,8 +124,8 @@ static bool is_elementwise(const struct op *op)
 
 static int slice(const struct narrowing *w, int id, int axis)
 {
-    const int T = w->g->node[id].shape.dim[axis];
-    return nn_slice_(value_of(w->g, id), axis, T - 1, T, w->g->node[id].at).id;
+    const int at = w->g->node[id].shape.dim[axis] - 1 - w->back;
+    return nn_slice_(value_of(w->g, id), axis, at, at + 1, w->g->node[id].at).id;
 }
 
 /* The second operand of a sum or product has the first one's shape or lacks leading axes. */
@@ -182,11 +183,11 @@ static int last_step(const struct narrowing *w, int id)
     return w->to[id];
 }
 
-static void keep_last_step(struct nn_graph *g)
+static void keep_last_step(struct nn_graph *g, int back)
 {
     if (shape_rank(&g->node[g->output].shape) != 3)
         return;
-    struct narrowing w = {g, xmalloc((size_t)g->nodes * sizeof(int))};
+    struct narrowing w = {g, xmalloc((size_t)g->nodes * sizeof(int)), back};
     memset(w.to, -1, (size_t)g->nodes * sizeof(int));
     g->output = last_step(&w, g->output);
     free(w.to);
@@ -220,7 +221,7 @@ bool graph_take_part(struct nn_graph *g, const struct program_options *o)
     }
     if (o->part == PROGRAM_LAST && output >= 0) {
         g->output = output;
-        keep_last_step(g);
+        keep_last_step(g, o->back);
         g->givens = 0;
     }
     return !g->error[0];

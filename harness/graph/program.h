@@ -68,6 +68,7 @@ struct program_options {
     const char *const *fed;  /* NULL-terminated names of inputs */
     struct program *given;   /* of PROGRAM_LAST: the PROGRAM_GIVEN, of as many samples or more, whose results it reads
                               * where they are: those of the first samples. NULL: the program computes all itself */
+    int back;                /* of PROGRAM_LAST: scores of the step so many before the last one */
     bool show;               /* what nn_show() names is kept: TENSOR_SHOWN */
 };
 

@@ -50,7 +50,7 @@ static void add_metadata(struct st_writer *w, const struct trainer *t, const str
     add_metrics(w, end);
     if (t->sequences) {
         struct language l;
-        language_of(t->sequences, &l);
+        language_of(t->sequences, t->program, &l);
         language_write(&l, w);
     }
 }

@@ -71,7 +71,7 @@ static void add_metadata(struct st_writer *w, const struct trainer *t)
     st_add_meta(w, "config", p->config);
     if (t->sequences) {
         struct language l;
-        language_of(t->sequences, &l);
+        language_of(t->sequences, t->program, &l);
         language_write(&l, w);
     }
     snprintf(number, sizeof number, "%lld", (long long)p->seed);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -240,6 +241,68 @@ static bool tell_texts(struct talk *t, bool lines)
 static bool tell_text(struct talk *t) { return tell_texts(t, false); }
 static bool tell_lines(struct talk *t) { return tell_texts(t, true); }
 
+/* -------------------------------------------------------------- names of a class */
+
+static bool spell_class(struct talk *t, struct sampler *s, int class, int number, int most)
+{
+    const struct language *l = language_of_talk(t);
+    struct prefix_wish w = t->wish;
+    int32_t *token = xmalloc(((size_t)most + 1) * sizeof *token);
+    w.of_class = class;
+    s->random = rng_make((uint64_t)t->spec.seed,
+                         rng_stream("generate") + ((uint64_t) class << 32) + (uint64_t)number);
+    const int n = speaker_spell(&w, s, most, token, t->err);
+    if (n >= 0)
+        t->report(json_pack("{s:{s:s, s:o, s:i}}", "said", "prompt", l->class_name[class], "text",
+                            spelled(l->vocabulary[0], token, n), "tokens", n));
+    free(token);
+    return n >= 0;
+}
+
+static int refuse_class(const struct talk *t, const char *prompt)
+{
+    const struct language *l = language_of_talk(t);
+    struct text all = {0};
+    for (int i = 0; i < l->classes; i++)
+        text_add(&all, "%s%s", i ? " " : "", l->class_name[i]);
+    err_status(t->err, EXIT_USAGE, "--prompt: found '%.60s', expected a class: %.500s", prompt,
+               text_str(&all));
+    text_release(&all);
+    return -1;
+}
+
+/* Which class a prompt names, in whatever letters; -1 and *err. */
+static int class_of(const struct talk *t, const char *prompt)
+{
+    const struct language *l = language_of_talk(t);
+    for (int i = 0; i < l->classes; i++)
+        if (strcasecmp(l->class_name[i], prompt) == 0)
+            return i;
+    return refuse_class(t, prompt);
+}
+
+/* Of the class that is asked for, or of each. */
+static bool spell(struct talk *t)
+{
+    const struct language *l = language_of_talk(t);
+    const int count = t->spec.count > 0 ? t->spec.count : 1;
+    const int most = t->spec.length >= 0 ? t->spec.length : 2 * language_input(l, "next")->longest;
+    const int asked = prompts_of(t) ? class_of(t, prompt_of(t, 0)) : -1;
+    if (t->spec.beam > 0)
+        return err_status(t->err, EXIT_USAGE, "--beam: names are drawn by chance");
+    if (prompts_of(t) && asked < 0)
+        return false;
+    struct sampler s;
+    sampler_init(&s, vocabulary_count(l->vocabulary[0]), NEVER_PAD_OR_BEGIN | NEVER_UNKNOWN,
+                 t->spec.temperature >= 0 ? t->spec.temperature : temperature, t->spec.top, 0, 0);
+    bool fine = true;
+    for (int class = 0; class < l->classes; class ++)
+        for (int i = 0; i < count && fine && !loop_stop && (asked < 0 || class == asked); i++)
+            fine = spell_class(t, &s, class, i, most);
+    sampler_release(&s);
+    return fine;
+}
+
 /* ---------------------------------------------------------------- translations */
 
 static bool look(void *arg)
@@ -449,11 +512,9 @@ static bool refuse(struct talk *t)
 }
 
 static bool (*const by_kind[])(struct talk *t) = {
-    [LANGUAGE_NONE] = refuse,
-    [LANGUAGE_TEXT] = tell_text,
-    [LANGUAGE_LINES] = tell_lines,
-    [LANGUAGE_CLASSES] = classify,
-    [LANGUAGE_TRANSLATIONS] = translate,
+    [LANGUAGE_SPELLING] = spell,   [LANGUAGE_NONE] = refuse,
+    [LANGUAGE_TEXT] = tell_text,   [LANGUAGE_LINES] = tell_lines,
+    [LANGUAGE_CLASSES] = classify, [LANGUAGE_TRANSLATIONS] = translate,
 };
 
 static bool open_network(struct talk *t)

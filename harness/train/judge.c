@@ -18,7 +18,7 @@ bool judge_can(const struct trainer *t)
     struct language l;
     if (!t->sequences)
         return false;
-    language_of(t->sequences, &l);
+    language_of(t->sequences, t->program, &l);
     return language_kind(&l) == LANGUAGE_TRANSLATIONS;
 }
 
@@ -112,7 +112,7 @@ bool judge_translations(struct trainer *t, bool (*look)(void *arg), void *arg, s
 {
     const struct sequences *s = t->sequences;
     struct language l;
-    language_of(s, &l);
+    language_of(s, t->program, &l);
     struct translator with = translator_of(t, &l);
     with.look = look;
     with.arg = arg;
@@ -258,9 +258,30 @@ static void tell_lines(const struct sequences *s, const struct language *l, stru
     text_release(&output);
 }
 
+/* So are ten names, of one class after the other. */
+static void tell_names(const struct sequences *s, const struct language *l,
+                       const struct prefix_wish *wish, struct speech *with,
+                       const struct run_sink *sink)
+{
+    const int most = 2 * language_input(l, "next")->longest;
+    struct prefix_wish w = *wish;
+    struct text output = {0};
+    int32_t *token = xmalloc(((size_t)most + 1) * sizeof *token);
+    for (int i = 0, n = 0; i < NAMES && n >= 0; i++) {
+        w.of_class = i % l->classes;
+        n = speaker_spell(&w, &with->sampler, most, token, &with->err);
+        text_add(&output, "%s%s: ", i ? "\n" : "", l->class_name[w.of_class]);
+        vocabulary_decode(s->vocabulary[0], token, n > 0 ? (size_t)n : 0, &output);
+    }
+    sink->sample(sink->arg, &(struct run_sample){.output = text_str(&output)});
+    text_release(&output);
+    free(token);
+}
+
 static void tell_speech(struct trainer *t, const struct language *l, const struct run_sink *sink)
 {
-    const bool lines = language_kind(l) == LANGUAGE_LINES;
+    const bool names = language_kind(l) == LANGUAGE_SPELLING;
+    const bool lines = names || language_kind(l) == LANGUAGE_LINES;
     const struct prefix_wish w = {.plugin = &t->plugin,
                                   .variant = t->variant,
                                   .language = l,
@@ -269,8 +290,8 @@ static void tell_speech(struct trainer *t, const struct language *l, const struc
                                   .threads = t->plan.threads,
                                   .most = lines ? 2 * language_input(l, "tokens")->longest + 1 : 0};
     struct speech s = {.speaker = NULL};
-    s.speaker = speaker_new(&w, &s.err);
-    if (!s.speaker) {
+    s.speaker = names ? NULL : speaker_new(&w, &s.err);
+    if (!s.speaker && !names) {
         fprintf(stderr, "bench: no sample of what it says: %s\n", s.err.text);
         return;
     }
@@ -278,7 +299,9 @@ static void tell_speech(struct trainer *t, const struct language *l, const struc
     sampler_init(&s.sampler, vocabulary_count(l->vocabulary[0]),
                  vocabulary_special(l->vocabulary[0]) ? never : 0, 0.8, 0, (uint64_t)t->plan.seed,
                  rng_stream("sample"));
-    if (lines)
+    if (names)
+        tell_names(t->sequences, l, &w, &s, sink);
+    else if (lines)
         tell_lines(t->sequences, l, &s, sink);
     else
         tell_text(t->sequences, &s, sink);
@@ -291,10 +314,10 @@ void judge_tell(struct trainer *t, const struct judge *j, const struct run_sink 
     struct language l;
     if (!t->sequences || !sink->sample)
         return;
-    language_of(t->sequences, &l);
+    language_of(t->sequences, t->program, &l);
     const int kind = language_kind(&l);
     if (kind == LANGUAGE_TRANSLATIONS)
         tell_translations(t, &l, j, sink);
-    else if (kind == LANGUAGE_TEXT || kind == LANGUAGE_LINES)
+    else if (kind == LANGUAGE_TEXT || kind == LANGUAGE_LINES || kind == LANGUAGE_SPELLING)
         tell_speech(t, &l, sink);
 }

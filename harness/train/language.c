@@ -12,7 +12,7 @@ const char *const language_key[2] = {"vocabulary", "vocabulary.target"};
 
 static void copy_name(char to[24], const char *from) { snprintf(to, 24, "%s", from ? from : ""); }
 
-void language_of(const struct sequences *s, struct language *l)
+void language_of(const struct sequences *s, const struct program *p, struct language *l)
 {
     *l = (struct language){
         .inputs = s->inputs,
@@ -28,8 +28,9 @@ void language_of(const struct sequences *s, struct language *l)
         copy_name(to->name, in->name);
         copy_name(to->length, in->length);
         to->tokens = in->tokens;
+        to->read = program_find(p, TENSOR_INPUT, in->name) != NULL;
         to->longest = s->running || in->scalar ? 0 : (int)sequences_longest(s, in);
-        if (s->class_names && strcmp(in->name, "label") == 0)
+        if (s->class_names && (strcmp(in->name, "label") == 0 || strcmp(in->name, "class") == 0))
             l->classes = in->tokens;
     }
 }
@@ -53,13 +54,21 @@ const struct language_input *language_input(const struct language *l, const char
     return NULL;
 }
 
+static bool reads(const struct language *l, const char *name)
+{
+    const struct language_input *in = language_input(l, name);
+    return in && in->read;
+}
+
 int language_kind(const struct language *l)
 {
     if (!l->vocabulary[0])
         return LANGUAGE_NONE;
     if (language_input(l, "source"))
         return l->vocabulary[1] ? LANGUAGE_TRANSLATIONS : LANGUAGE_NONE;
-    if (language_input(l, "label"))
+    if (reads(l, "class") && reads(l, "next"))
+        return LANGUAGE_SPELLING;
+    if (reads(l, "label"))
         return LANGUAGE_CLASSES;
     return l->running ? LANGUAGE_TEXT : LANGUAGE_LINES;
 }
@@ -76,9 +85,9 @@ void language_write(const struct language *l, struct st_writer *w)
     json_t *inputs = json_array(), *classes = json_array();
     for (int i = 0; i < l->inputs; i++) {
         const struct language_input *in = &l->input[i];
-        json_array_append_new(inputs,
-                              json_pack("{s:s, s:s, s:i, s:i}", "name", in->name, "length",
-                                        in->length, "tokens", in->tokens, "longest", in->longest));
+        json_array_append_new(inputs, json_pack("{s:s, s:s, s:i, s:i, s:b}", "name", in->name,
+                                                "length", in->length, "tokens", in->tokens,
+                                                "longest", in->longest, "read", in->read));
     }
     for (int i = 0; i < l->classes; i++) {
         json_t *name = json_string(l->class_name[i]); /* of a file: perhaps no UTF-8 */
@@ -122,6 +131,7 @@ static bool take_inputs(const json_t *j, struct language *l)
             !take_number(one, "tokens", MOST_TOKENS, &in->tokens) ||
             !take_number(one, "longest", SEQUENCE_STEPS, &in->longest))
             return false;
+        in->read = json_is_true(json_object_get(one, "read"));
     }
     return true;
 }
@@ -166,10 +176,11 @@ static bool check_counts(const char *path, const struct language *l, struct err 
         if (v && vocabulary_count(v) != l->input[i].tokens)
             return err_set(err, "%s: sequences: '%s' has %d tokens, its vocabulary %d", path,
                            l->input[i].name, l->input[i].tokens, vocabulary_count(v));
-        if (l->classes && strcmp(l->input[i].name, "label") == 0 &&
-            l->input[i].tokens != l->classes)
-            return err_set(err, "%s: sequences: 'label' has %d values, and %d names", path,
-                           l->input[i].tokens, l->classes);
+        const bool is_class =
+            strcmp(l->input[i].name, "label") == 0 || strcmp(l->input[i].name, "class") == 0;
+        if (l->classes && is_class && l->input[i].tokens != l->classes)
+            return err_set(err, "%s: sequences: '%s' has %d values, and %d names", path,
+                           l->input[i].name, l->input[i].tokens, l->classes);
     }
     return true;
 }

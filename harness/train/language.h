@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "datasets/sequences/sequences.h"
+#include "graph/program.h"
 #include "train/safetensors.h"
 
 enum language_kind {
@@ -15,6 +16,7 @@ enum language_kind {
     LANGUAGE_TEXT,         /* running text, by characters or words */
     LANGUAGE_LINES,        /* texts from <s> to </s> */
     LANGUAGE_CLASSES,      /* a text's class */
+    LANGUAGE_SPELLING,     /* a text of a class: as lines, behind the class */
     LANGUAGE_TRANSLATIONS, /* a text into another */
 };
 
@@ -22,6 +24,7 @@ struct language_input {
     char name[24], length[24]; /* as sequence_input has them; length "": none */
     int tokens;                /* 0: floats */
     int longest;               /* steps, of all items; 0: running text, or one a sample */
+    bool read;                 /* by the network: it need not declare all that its data give */
 };
 
 struct language {
@@ -35,8 +38,8 @@ struct language {
     bool borrowed; /* vocabularies and names are the set's */
 };
 
-/* Borrows vocabularies and names from the set. */
-void language_of(const struct sequences *s, struct language *l);
+/* Borrows vocabularies and names from the set; p: the network's program. */
+void language_of(const struct sequences *s, const struct program *p, struct language *l);
 void language_release(struct language *l);
 
 int language_kind(const struct language *l); /* enum language_kind */

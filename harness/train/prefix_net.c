@@ -65,13 +65,15 @@ static bool check_inputs(const struct prefix_wish *w, const struct program *p, i
         const char *name;
         bool steps, source;
     } known[] = {{"target", true, false},         {"tokens", true, false},
-                 {"next", true, false},           {"source", true, true},
+                 {"class", false, true},          {"source", true, true},
                  {"target_length", false, false}, {"length", false, false},
                  {"source_length", false, true}};
     const struct tensor *t;
     bool spoken_to = false;
     for (int i = 0; (t = program_tensor(p, TENSOR_INPUT, i)); i++) {
         size_t k = 0;
+        if (strcmp(t->name, "next") == 0)
+            continue;
         while (k < sizeof known / sizeof *known && strcmp(known[k].name, t->name) != 0)
             k++;
         if (k == sizeof known / sizeof *known || t->type != NN_I32)
@@ -95,7 +97,7 @@ static bool check_scores(const struct prefix_wish *w, const struct program *p, s
     int last = 0, rank = 0;
     for (; out && rank <= NN_MAX_RANK && out->shape.dim[rank]; rank++)
         last = out->shape.dim[rank];
-    return (rank == 3 && out->shape.dim[1] == 1 && last >= wanted) ||
+    return (rank == 3 && out->shape.dim[1] == 1 && last == wanted) ||
            err_set(err, "the network scores %d tokens a step, expected %d", last, wanted);
 }
 
@@ -112,6 +114,7 @@ static bool make(struct prefix_net *net, struct built *to, int part, int batch, 
         .fed = fed,
     };
     if (part == PROGRAM_LAST) {
+        o.back = w->spells;
         o.given = net->given.program;
         o.lend = longest && longest->program ? longest->program : w->lend;
     }
@@ -209,7 +212,9 @@ static void fill(const struct prefix_net *net, struct program *p, const int32_t 
         const bool of_source = strncmp(t->name, "source", 6) == 0, is_length = t->shape.dim[1] == 0;
         const bool is_next = strcmp(t->name, "next") == 0;
         for (int r = 0; r < rows; r++, to += each)
-            if (is_length)
+            if (strcmp(t->name, "class") == 0)
+                *to = net->wish.of_class;
+            else if (is_length)
                 *to = of_source ? net->steps[r] : length;
             else if (of_source)
                 memcpy(to, net->source + (size_t)r * each, each * sizeof *to);
@@ -269,7 +274,7 @@ const float *prefix_net_scores(struct prefix_net *net, const int32_t *prefix, si
     while (from && net->half + 1 < CLASSES && rows_of(net, net->half + 1) >= n &&
            rows_of(net, net->half + 1) >= FEWEST_ROWS)
         net->half++;
-    struct program *p = last_of(net, length, err);
+    struct program *p = last_of(net, length + net->wish.spells, err);
     if (!p)
         return NULL;
     fill(net, p, prefix, stride, n, length);

@@ -29,6 +29,9 @@ struct prefix_wish {
     int batch;        /* rows at most */
     int source_steps; /* of the longest source; 0: there are none */
     int most;         /* steps of the longest prefix */
+    bool spells;      /* it reads a class before all tokens, and an empty prefix may be asked about:
+                         there      is a step more in what it says than in what it hears */
+    int of_class;     /* which */
 };
 
 /* Everything in *w is borrowed. NULL and *err if the network cannot be asked so: it wants inputs
@@ -48,8 +51,8 @@ void prefix_net_clear(struct prefix_net *net);
 void prefix_net_read(struct prefix_net *net, int rows, const int32_t *const *source,
                      const int *steps);
 
-/* As scorer.scores (search.h): [n][tokens], good until the next call. NULL and *err: a score is not
- * finite, or no program can be made. */
+/* As scorer.scores (search.h): [n][tokens], good until the next call. Where it spells, prefixes
+ * have room for a token more. NULL and *err: a score is not finite, or no program can be made. */
 const float *prefix_net_scores(struct prefix_net *net, const int32_t *prefix, size_t stride, int n,
                                int length, const int *from, struct err *err);
 

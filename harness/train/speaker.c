@@ -71,3 +71,28 @@ const float *speaker_hear(struct speaker *s, int32_t token, struct err *err)
     s->heard[s->count++] = token;
     return prefix_net_scores(s->net, s->heard, (size_t)s->most, 1, s->count, NULL, err);
 }
+
+int speaker_spell(const struct prefix_wish *wish, struct sampler *sampler, int most, int32_t *token,
+                  struct err *err)
+{
+    struct prefix_wish w = *wish;
+    w.batch = 1;
+    w.source_steps = 0;
+    w.spells = true;
+    w.most = most + 1;
+    struct prefix_net *net = prefix_net_new(&w, err);
+    int n = 0;
+    memset(token, 0, ((size_t)most + 1) * sizeof *token);
+    while (net && n < most) {
+        const float *scores = prefix_net_scores(net, token, (size_t)most + 1, 1, n, NULL, err);
+        const int32_t next = scores ? sampler_draw(sampler, scores) : -1;
+        if (next < 0 || next == TOKEN_END) {
+            n = scores ? n : -1;
+            break;
+        }
+        token[n++] = next;
+    }
+    n = net ? n : -1;
+    prefix_net_free(net);
+    return n;
+}

@@ -5,6 +5,7 @@
 #define SPEAKER_H
 
 #include "train/prefix_net.h"
+#include "train/search.h"
 
 struct speaker;
 
@@ -19,5 +20,10 @@ int speaker_tokens(const struct speaker *s);
  * until the next. NULL and *err: a score is not finite. */
 void speaker_begin(struct speaker *s);
 const float *speaker_hear(struct speaker *s, int32_t token, struct err *err);
+
+/* Of a network that spells (prefix_net.h): up to `most` tokens of a text of class wish->of_class,
+ * drawn by `sampler`, to token[most + 1]; how many, or -1 and *err. */
+int speaker_spell(const struct prefix_wish *wish, struct sampler *sampler, int most, int32_t *token,
+                  struct err *err);
 
 #endif

@@ -145,5 +145,13 @@ bench generate "$net:names" --prompt bob1
 is $status 0 "classes"; is "$(head -1 "$dir/out" | grep -c 'B$')" 1 "the likely one first"
 bench generate "$net:names"
 is $status 2 "nothing to tell the class of: exit 2"
+bench run rnn:spell --data "$dir/names" --epochs 20 --threads 1 -q
+is $status 0 "names of a class: runs"
+bench generate rnn:spell --temperature 0
+is "$(cut -c1-5 "$dir/out" | tr '\t' ' ' | tr '\n' '|')" "A ann|B bob|" "one of each"
+bench generate rnn:spell --prompt b --temperature 0 --count 2
+is "$(grep -c '^bob' "$dir/out")" 2 "two of one"
+bench generate rnn:spell --prompt x
+is $status 2 "no such class: exit 2"; like err "found 'x', expected a class: A B" "which there are"
 bench help generate; like out '\-\-top-k K' "help"
 done_testing
