@@ -1,15 +1,18 @@
 /* generate.c — sequences that need no file: the same for one seed on every machine.
  *
  *     adding     T pairs (x in [0,1), mark): what do the two marked x add up to? The first mark
- * lies in the first half, the other in the second. Always saying 1 has mean squared error 1/6.
- *                Hochreiter & Schmidhuber: Long short-term memory. 1997; in the form of Le, Jaitly,
- *                Hinton: A simple way to initialize recurrent networks of rectified linear units.
- * 2015 copy       10 symbols of eight, T - 1 blanks, a mark, 10 blanks, during which the symbols
- * are to be said again. Blind guessing has cross entropy log 8. Hochreiter & Schmidhuber 1997; in
- * the form of Arjovsky, Shah, Bengio: Unitary evolution recurrent neural networks. 2016, but that
- * only the last 10 steps count addition   "74+205" -> "279", numbers of one to D digits, as in
- * Sutskever's and Zaremba's Learning to execute. 2014 reverse    "qwerty" -> "ytrewq", one to N
- * letters dates      "5th of March 1984" -> "1984-03-05", a dozen ways of writing
+ *                lies in the first half, the other in the second. Always saying 1 has mean
+ *                squared error 1/6. Hochreiter & Schmidhuber: Long short-term memory. 1997; in
+ *                the form of Le, Jaitly, Hinton: A simple way to initialize recurrent networks
+ *                of rectified linear units. 2015
+ *     copy       10 symbols of eight, T - 1 blanks, a mark, 10 blanks, during which the symbols
+ *                are to be said again. Blind guessing has cross entropy log 8. Hochreiter &
+ *                Schmidhuber 1997; in the form of Arjovsky, Shah, Bengio: Unitary evolution
+ *                recurrent neural networks. 2016, but that only the last 10 steps count
+ *     addition   "74+205" -> "279", numbers of one to D digits, as in Zaremba's and Sutskever's
+ *                Learning to execute. 2014
+ *     reverse    "qwerty" -> "ytrewq", one to N letters
+ *     dates      "5th of March 1984" -> "1984-03-05", a dozen ways of writing
  *
  * An item is for testing if sequences_twentieth() of its content is 0 (of a date: of the day,
  * however written); others are for training. Numbers come from one stream a split. */

@@ -2,10 +2,11 @@
  * way round, say a name of that class: class, tokens and next, which ends with </s>.
  *
  *     --data DIR   a file for each class, called after it (Arabic.txt, .gz, .xz), a name a line.
- * Left out, counted and told: lines that are empty, not UTF-8, or of more than 100 bytes. nothing
- * made-up names of ten languages: a stem of one to three syllables and, two times in three, one of
- * the language's endings. Stems of different languages overlap, so that not all of them can be
- * told.
+ *                  Left out, counted and told: lines that are empty, not UTF-8, or of more than
+ *                  100 bytes
+ *     nothing      made-up names of ten languages: a stem of one to three syllables and, two times
+ *                  in three, one of the language's endings. Stems of different languages overlap,
+ *                  so that not all of them can be told
  *
  * By the hash of a name 1/10 are for testing. */
 #define _GNU_SOURCE

@@ -1,9 +1,10 @@
 /* text.c — running text, by characters or by words, and lines that each stand for themselves.
  *
- *     text    characters; the vocabulary is those of the training part, in order of their bytes.
- * Others are left out of the test and counted. words   as vocabulary.h cuts them, and </s> at each
- * line's end; those that occur once in the training part are <unk>, as are all beyond the 50,000
- * most frequent lines   each line from <s> to </s>, by characters
+ *     text    characters; the vocabulary is those of the training part, in order of their
+ *             bytes. Others are left out of the test and counted.
+ *     words   as vocabulary.h cuts them, and </s> at each line's end; those that occur once in
+ *             the training part are <unk>, as are all beyond the 50,000 most frequent
+ *     lines   each line from <s> to </s>, by characters
  *
  * Running text is the King James Version, if nothing is said; or --data: a file, of which the first
  * nine tenths are for training and the last is for testing; a folder with train.txt, valid.txt and

@@ -1,10 +1,13 @@
 /* Sequence to sequence — a network reads, another one writes.
  *
- *     [1] Sutskever, Vinyals, Le: Sequence to Sequence Learning with Neural Networks. NIPS 2014,
- * arXiv 1409.3215 [2] Bahdanau, Cho, Bengio: Neural Machine Translation by Jointly Learning to
- * Align and Translate. ICLR 2015, arXiv 1409.0473 [3] Luong, Pham, Manning: Effective Approaches to
- * Attention-based Neural Machine Translation. EMNLP 2015, arXiv 1508.04025 [4] Cho et al.: Learning
- * Phrase Representations using RNN Encoder-Decoder. EMNLP 2014, arXiv 1406.1078
+ *     [1] Sutskever, Vinyals, Le: Sequence to Sequence Learning with Neural Networks.
+ *         NIPS 2014, arXiv 1409.3215
+ *     [2] Bahdanau, Cho, Bengio: Neural Machine Translation by Jointly Learning to Align
+ *         and Translate. ICLR 2015, arXiv 1409.0473
+ *     [3] Luong, Pham, Manning: Effective Approaches to Attention-based Neural Machine
+ *         Translation. EMNLP 2015, arXiv 1508.04025
+ *     [4] Cho et al.: Learning Phrase Representations using RNN Encoder-Decoder.
+ *         EMNLP 2014, arXiv 1406.1078
  *
  * An encoder reads the source; what it remembers at the end is where the decoder begins, which is
  * fed the target's tokens up to t - 1 and says token t (teacher forcing: while it learns, always

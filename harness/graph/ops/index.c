@@ -1,9 +1,8 @@
 /* index.c — places chosen by integers that the dataset brings.
  *
  *     gather   y[p] = t[i[p]]                    [V,C] [N,T] -> [N,T,C]     dt = scatter(dy, i)
- *     scatter  y[v] = sum over p with i[p] = v of x[p], in the order of p   (only made by
- * gradients) pick     y[r] = x[r, i[r]], 0 where i < 0  [N,K] [N] -> [N]           dx =
- * pick_grad(dy, i)
+ *     scatter  y[v] = sum over p with i[p] = v of x[p], in the order of p   (made by gradients)
+ *     pick     y[r] = x[r, i[r]], 0 where i < 0  [N,K] [N] -> [N]           dx = pick_grad(dy, i)
  *
  * An index beyond the table gives NaN, which ends the run with this op's name, rather
  * than what happens to lie there; so does a negative one in gather. Threads of scatter

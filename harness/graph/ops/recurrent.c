@@ -1,7 +1,7 @@
 /* recurrent.c — recurrent layers: Elman's network, LSTM, GRU; formulas in kernels/recurrent.h.
  *
- *     a = x W^T + b       [N,T,C] -> [N,T,G H]    an ordinary linear layer, all steps in one
- * product y = rnn(a, U)       [N,T,G H] -> [N,T,H]    the loop over time; op names rnn, lstm, gru
+ *     a = x W^T + b       [N,T,C] -> [N,T,G H]    an ordinary linear layer, all steps at once
+ *     y = rnn(a, U)       [N,T,G H] -> [N,T,H]    the loop over time; op names rnn, lstm, gru
  *
  * Two biases are one, added beforehand, but for the GRU that resets after the product: its n has
  * U h + b inside, which is an input of the loop. `a` belongs to the loop alone and is spoilt by it:
