@@ -27,9 +27,12 @@ static nn_value attend(nn_value h, nn_value encoded)
     return nn_matmul(at, encoded);
 }
 
+/* What the decoder sees of the source besides where it begins. */
+enum seen { EVERYTHING, NOTHING, ITS_STEPS, ITS_END, INSIDE };
+
 static void build(struct nn_graph *g, const void *config)
 {
-    const bool bare = config != NULL; /* nothing of the source but its mean */
+    const enum seen seen = *(const enum seen *)config;
     const int s = nn_length(g, "source", S), t = nn_length(g, "target", T);
     const nn_value source_length = nn_input(g, "source_length", NN_I32, NN_SCALAR);
     const nn_value source = embedded(g, "source", s), target = embedded(g, "target", t);
@@ -40,13 +43,27 @@ static void build(struct nn_graph *g, const void *config)
     const nn_value back = nn_gru(source, H, .length = source_length, .reverse = true);
     nn_row(g, "bridge");
     const nn_value encoded = nn_tanh(nn_linear(nn_concat(forth, back, 2), H));
-    nn_row(g, "decoder");
-    nn_value h =
-        nn_lstm(target, H, .h0 = nn_last(forth, source_length), .c0 = nn_final_cell(forth));
-    if (!bare) {
-        nn_row(g, "attention");
-        h = nn_concat(h, attend(nn_linear(h, H), encoded), 2);
+    struct nn_recurrent_opts o = {.hidden = H};
+    o.h0 = nn_last(forth, source_length);
+    o.c0 = nn_final_cell(forth);
+    if (seen == INSIDE) {
+        nn_row(g, "keys");
+        o.attend_keys = nn_linear(encoded, H, .no_bias = true);
+        o.attend_values = encoded;
+        o.attend_length = source_length;
     }
+    nn_value x = target;
+    if (seen == ITS_END)
+        x = nn_concat(x, nn_repeat(o.h0, 1, t), 2);
+    nn_row(g, "decoder");
+    nn_value h = nn_lstm_(x, o, NN_HERE);
+    nn_row(g, "attention");
+    if (seen == INSIDE)
+        h = nn_concat(h, nn_context(h), 2);
+    if (seen == EVERYTHING)
+        h = nn_concat(h, attend(nn_linear(h, H), encoded), 2);
+    if (seen == ITS_STEPS)
+        h = nn_concat(h, nn_attend(nn_linear(h, H), encoded, .length = source_length), 2);
     nn_row(g, "mix");
     const nn_value mixed = nn_dropout(nn_tanh(nn_linear(h, H)), 0.5f);
     nn_row(g, "output");
@@ -57,7 +74,14 @@ static void build(struct nn_graph *g, const void *config)
     nn_metric("accuracy", nn_accuracy(scores, next));
 }
 
-static const struct nn_variant variants[] = {{.name = "attention"}, {.name = "bare", .config = ""}};
+static const enum seen seens[] = {EVERYTHING, NOTHING, ITS_STEPS, ITS_END, INSIDE};
+static const struct nn_variant variants[] = {
+    {.name = "attention of primitives", .config = &seens[0]},
+    {.name = "no attention", .config = &seens[1]},
+    {.name = "attention", .config = &seens[2]},
+    {.name = "the last state", .config = &seens[3]},
+    {.name = "attention inside", .config = &seens[4]}};
+enum { VARIANTS = sizeof variants / sizeof *variants };
 static const struct plugin plugin = {.facts = {.build = build}};
 static const struct language language = {
     .inputs = 3,
@@ -237,8 +261,8 @@ static void test_refused(void)
     whole_release(&whole);
 }
 
-/* Greedily, and by a beam of one; one source alone, and among many. This attention looks at padding
- * too, so that sources must be as long there. */
+/* Greedily, and by a beam of one; one source alone, and among many. Attention of primitives looks
+ * at padding too, so that sources must be as long there. */
 static void test_translate(const struct nn_variant *v)
 {
     struct whole whole = run_whole(v);
@@ -255,7 +279,7 @@ static void test_translate(const struct nn_variant *v)
     struct err err = {0};
     bool done = false;
     for (int i = 0; i < ROWS; i++)
-        from[i] = (struct utterance){source[i], v->config ? steps[i] : S, 0};
+        from[i] = (struct utterance){source[i], v == variants ? S : steps[i], 0};
     ok(translate_greedy(&t, from, ROWS, said, &done, &err) && done, "%s: greedily %s", v->name,
        err.text);
     t.batch = ROWS;
@@ -284,17 +308,47 @@ static void test_translate(const struct nn_variant *v)
     whole_release(&whole);
 }
 
+/* What nn_show() names, in a program that asks for it, and in no other. */
+static void test_shown(void)
+{
+    struct whole whole = run_whole(&variants[0]);
+    const struct translator t = {.plugin = &plugin,
+                                 .variant = &variants[0],
+                                 .language = &language,
+                                 .share = whole.program,
+                                 .threads = 2};
+    const struct utterance from = {source[0], S, 0}, said = {target[0], 3, 0};
+    float *at = translate_attention(&t, &from, &said);
+    double worst = at ? 0 : 1;
+    for (int i = 0; i < 3 && at; i++) {
+        double sum = 0;
+        for (int k = 0; k < S; k++)
+            sum += (double)at[i * S + k];
+        worst = fmax(worst, fabs(sum - 1));
+    }
+    is_near(worst, 0, 1e-6, "attention of three steps: each adds up to 1");
+    free(at);
+    ok(!program_tensor(whole.program, TENSOR_SHOWN, 0), "not kept where nobody asks");
+    struct translator other = t;
+    other.variant = &variants[1];
+    ok(!translate_attention(&other, &from, &said), "of a network that shows none");
+    const struct utterance nothing = {0};
+    ok(!translate_attention(&t, &from, &nothing), "of nothing said");
+    whole_release(&whole);
+}
+
 int main(void)
 {
     struct err err;
     if (!kn_init(NULL, &err))
         return 1;
     draw();
-    test_same(&variants[0]);
-    test_same(&variants[1]);
+    for (int i = 0; i < VARIANTS; i++)
+        test_same(&variants[i]);
     test_parts();
     test_refused();
-    test_translate(&variants[0]);
-    test_translate(&variants[1]);
+    test_shown();
+    for (int i = 0; i < VARIANTS; i++)
+        test_translate(&variants[i]);
     return done();
 }

@@ -448,51 +448,25 @@ static void check_network(const char *folder, const char *name)
     free(so);
 }
 
+/* clang-format off */
+static const char *const networks[] = {
+    "mlp-300-100", "lenet5-modern", "lenet5-original", "filters-gabor", "alexnet-fashion",
+    "alexnet-cifar", "vgg-fashion", "vgg-11-cifar", "vgg-13-cifar", "vgg-16-cifar", "vgg-19-cifar",
+    "googlenet-fashion", "googlenet-cifar", "resnet-fashion", "resnet-20-fashion", "resnet-20",
+    "resnet-20-b", "resnet-plain-20", "resnet-plain-32", "resnet-32", "resnet-32-b", "resnet-44",
+    "resnet-44-b", "resnet-56", "resnet-56-b", "resnet-110", "resnet-18-cifar",
+    "efficientnet-fashion", "efficientnet-cifar", "recurrent-rnn", "recurrent-rnn-relu",
+    "recurrent-rnn-reverse", "recurrent-lstm", "recurrent-lstm-reverse", "recurrent-lstm-peephole",
+    "recurrent-lstm-1997", "recurrent-gru", "recurrent-gru-reverse", "recurrent-gru-before",
+    "rnn-row", "rnn-adding", "lstm-row", "lstm-adding", "lstm-char", "lstm-names", "lstm-peephole",
+    "lstm-no-forget", "lstm-addition", "gru-row", "gru-adding", "gru-char", "gru-before",
+    "seq2seq-plain", "seq2seq-dates",
+};
+/* clang-format on */
+
 /* All networks, or those that are named. */
 int main(int argc, char **argv)
 {
-    static const char *const networks[] = {
-        "mlp-300-100",
-        "lenet5-modern",
-        "lenet5-original",
-        "filters-gabor",
-        "alexnet-fashion",
-        "alexnet-cifar",
-        "vgg-fashion",
-        "vgg-11-cifar",
-        "vgg-13-cifar",
-        "vgg-16-cifar",
-        "vgg-19-cifar",
-        "googlenet-fashion",
-        "googlenet-cifar",
-        "resnet-fashion",
-        "resnet-20-fashion",
-        "resnet-20",
-        "resnet-20-b",
-        "resnet-plain-20",
-        "resnet-plain-32",
-        "resnet-32",
-        "resnet-32-b",
-        "resnet-44",
-        "resnet-44-b",
-        "resnet-56",
-        "resnet-56-b",
-        "resnet-110",
-        "resnet-18-cifar",
-        "efficientnet-fashion",
-        "efficientnet-cifar",
-        "recurrent-rnn",
-        "recurrent-rnn-relu",
-        "recurrent-rnn-reverse",
-        "recurrent-lstm",
-        "recurrent-lstm-reverse",
-        "recurrent-lstm-peephole",
-        "recurrent-lstm-1997",
-        "recurrent-gru",
-        "recurrent-gru-reverse",
-        "recurrent-gru-before",
-        "seq2seq-plain",
-    };
     char folder[4096] = "";
     const ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
     *(n > 0 ? strrchr(folder, '/') : folder) = '\0';

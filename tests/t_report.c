@@ -9,6 +9,7 @@
 #include "report/format.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "report/samples.h"
 #include "report/table.h"
 #include "tap.h"
 
@@ -19,6 +20,8 @@ static char folder[] = "/tmp/t_report.XXXXXX";
 static void numbers(void)
 {
     char b[FORMAT_TEXT];
+    is_str(format_metric("accuracy", 91.0349, b), "91.03", "percentages have two decimals");
+    is_str(format_metric("mse", 0.00034119, b), "0.0003412", "other metrics four digits");
     is_str(format_si(0, b), "0", "nothing");
     is_str(format_si(999, b), "999", "below a thousand");
     is_str(format_si(999.6, b), "1.00 k", "rounding carries into the next unit");
@@ -110,6 +113,10 @@ static void forms(void)
            "CSV quotes, and an unknown value is an empty field");
     free(bytes);
     table_free(t);
+    html_escape(&out, "\xef\xbf\xbd\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xa0");
+    is_str(text_str(&out), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xa0",
+           "so are U+FFFE and U+FFFF, which XML forbids");
+    text_release(&out);
     html_escape(&out, "a\x01\xff<\xc3\xa9\xed\xa0\x80'");
     is_str(text_str(&out),
            "a\xef\xbf\xbd\xef\xbf\xbd&lt;\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&#39;",
@@ -117,14 +124,83 @@ static void forms(void)
     text_release(&out);
     f = open_memstream(&bytes, &size);
     t = table_new(columns, 2);
-    table_cell(t, "bell\a\033[2J");
+    table_cell(t,
+               "bell\a\033[2J \xc2\x9b"
+               "31m \xe2\x80\xaeright to left");
     table_cell(t, "1");
     table_text(t, f, 0, false);
     fclose(f);
-    ok(!strchr(bytes, '\a') && !strchr(bytes, '\033'),
+    ok(!strchr(bytes, '\a') && !strchr(bytes, '\033') && !strstr(bytes, "\xc2\x9b") &&
+           !strstr(bytes, "\xe2\x80\xae"),
        "control characters of names do not reach the terminal");
     free(bytes);
     table_free(t);
+}
+
+/* ---- what networks say ------------------------------------------------------------------ */
+
+static void is_line(const char *s, int most, bool token, const char *want, const char *about)
+{
+    struct text out = {0};
+    samples_line(s, most, token, &out);
+    is_str(text_str(&out), want, "%s", about);
+    text_release(&out);
+}
+
+static void lines(void)
+{
+    is_line("the cat", 0, false, "the cat", "a line as it is");
+    is_line("the cat", 7, false, "the cat", "that just fits");
+    is_line("the cat", 6, false, "the c…", "that is one column too long");
+    is_line("\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", 5, false, "\xe6\x97\xa5\xe6\x9c\xac…",
+            "wide characters, two columns each");
+    is_line(
+        "e\xcc\x81"
+        "e\xcc\x81"
+        "e",
+        2, false, "e\xcc\x81…", "accents go with their letters");
+    is_line(" a b\n\t", 0, true, "␣a␣b↵⇥", "spaces of a token");
+    is_line("a b\nc", 0, false, "a b↵c", "and of a text");
+    is_line("\x1b[2J\xe2\x80\xaex", 0, false, "\xef\xbf\xbd[2J\xef\xbf\xbdx", "what would do harm");
+    is_line("", 5, true, "", "nothing");
+}
+
+static char *said_in(int width, bool color, const struct run_sample *s, int count)
+{
+    char *bytes;
+    size_t size;
+    FILE *f = open_memstream(&bytes, &size);
+    samples_text(f, s, count, width, color);
+    fclose(f);
+    return bytes;
+}
+
+static void in_a_terminal(void)
+{
+    struct run_sample s[] = {said_plain(), said_alone(), {0}};
+    char *text = said_in(0, false, s, 3);
+    is_str(text,
+           "  source     the old house.\n  reference  das alte Haus.\n  output     das alte Haus "
+           "da.\n\n  output     Once upon a time↵there was⇥a \"network\".\n\n  output     –\n",
+           "source, reference and output below each other");
+    free(text);
+    text = said_in(27, false, s, 2);
+    is_str(text,
+           "  source     the old house.\n  reference  das alte Haus.\n  output     das alte Haus…\n"
+           "\n  output     Once upon a t…\n",
+           "cut to the terminal");
+    free(text);
+    s[0].output = s[0].reference;
+    text = said_in(0, true, s, 1);
+    ok(strstr(text, "\033[32mdas alte Haus.\033[0m"), "what is right is green");
+    free(text);
+    s[0] = said_hostile();
+    text = said_in(40, false, s, 1);
+    bool harmless = true;
+    for (const char *c = text; *c; c++)
+        harmless = harmless && (*c == '\n' || (unsigned char)*c >= 0x20);
+    ok(harmless && !strstr(text, "\xe2\x80\xae"), "hostile text is harmless");
+    free(text);
 }
 
 /* ---- the page ------------------------------------------------------------------------------ */
@@ -203,6 +279,57 @@ static bool starts_with(const char *name, const char *magic)
     return good;
 }
 
+static void maps(void)
+{
+    struct text out = {0};
+    struct run_sample s = said_plain();
+    ok(attention_svg(&s, false, &out) > 0 && !unbalanced(text_str(&out)), "a map of attention");
+    is_int(count_of(text_str(&out), "h17v17h-17z"), 14, "a square for each weight above 1/30");
+    is_int(count_of(text_str(&out), "<text"), 4 + 5 + 2, "a label for each token; a scale");
+    ok(strstr(text_str(&out), ">0.9</text>"), "up to the largest weight");
+    ok(strstr(text_str(&out), "fill-opacity=\"1\" d=\"M36 36h17v17h-17zM54 72"),
+       "which is the strongest, where it belongs");
+    text_release(&out);
+    ok(attention_svg(&s, true, &out) && strstr(text_str(&out), "prefers-color-scheme"),
+       "by itself it brings its colours");
+    text_release(&out);
+    s = said_hostile();
+    ok(attention_svg(&s, true, &out) && !unbalanced(text_str(&out)), "hostile tokens: %s",
+       unbalanced(text_str(&out)) ? unbalanced(text_str(&out)) : "well-formed");
+    ok(!strstr(text_str(&out), "<script") && strstr(text_str(&out), "&lt;script&gt;") &&
+           !strchr(text_str(&out), '\033') && !strstr(text_str(&out), "\xef\xbf\xbf"),
+       "are shown, not obeyed");
+    ok(strstr(text_str(&out), "Donaudampfschifffah…<"), "long ones are cut");
+    is_int(count_of(text_str(&out), "l17 17m0-17l-17 17"), 2,
+           "weights that are none are crossed out");
+    ok(strstr(text_str(&out), ">1e+30</text>"), "and the scale goes as far as it must");
+    text_release(&out);
+
+    static const float none[20];
+    s = said_plain();
+    s.attention = none;
+    is_int(attention_svg(&s, false, &out), 0, "no weight above 0, no map");
+    s.attention = NULL;
+    is_int(attention_svg(&s, false, &out) + (int)out.length, 0, "no weights, no map");
+    static const char *token[RUN_SAMPLE_TOKENS];
+    float *weight = xcalloc((size_t)RUN_SAMPLE_TOKENS * RUN_SAMPLE_TOKENS, sizeof *weight);
+    for (int i = 0; i < RUN_SAMPLE_TOKENS; i++)
+        token[i] = "t";
+    for (int i = 0; i < RUN_SAMPLE_TOKENS * RUN_SAMPLE_TOKENS; i++)
+        weight[i] = 0.5f;
+    s = (struct run_sample){.source_token = token,
+                            .output_token = token,
+                            .sources = RUN_SAMPLE_TOKENS,
+                            .outputs = RUN_SAMPLE_TOKENS,
+                            .attention = weight};
+    ok(attention_svg(&s, false, &out) < 1000, "of 512 by 512 tokens");
+    is_int(count_of(text_str(&out), "h17v17h-17z"), ATTENTION_SHOWN * ATTENTION_SHOWN,
+           "the first 48 by 48 are shown");
+    ok(out.length < 100000, "in %zu bytes at worst", out.length);
+    text_release(&out);
+    free(weight);
+}
+
 static bool make_report(struct store *s, struct report *r, bool newest, struct err *err)
 {
     struct store_row *rows;
@@ -235,6 +362,8 @@ static void add_hostile(struct store_session *session)
     struct store_run *r = store_run_begin(session, &spec, &plugin, NULL);
     (void)store_run_plan(r, &plan, NULL);
     fill_epoch(r, &fill_nets[1], 1, &rng);
+    const struct run_sample said = said_hostile();
+    (void)store_run_sample(r, &said, NULL);
     (void)store_run_end(r, &end, NULL);
 }
 
@@ -280,6 +409,10 @@ static void page(struct store *s, bool drawn)
     ok(strstr(html, "bench run lenet5:modern --seed"), "and how to repeat it");
     is_int(count_of(html, "<svg role="), drawn ? 7 : 0,
            drawn ? "seven pictures inside" : "no picture inside");
+    is_int(count_of(html, "<figure class=\"said"), 5, "what three networks say");
+    is_int(count_of(html, "<svg class=\"map\""), 3, "with maps where there is attention");
+    ok(strstr(html, "<dd dir=\"auto\">&lt;/td&gt;&lt;/table&gt;&lt;!-- | `code`"),
+       "hostile words are only shown");
     free(html);
     for (int i = 0; i < r.pictures_count; i++) {
         char svg[64], png[64];
@@ -300,6 +433,16 @@ static void data_files(void)
     ok(strstr(runs, "\"lenet5:modern\"\t1998\t61706\t416520\t"), "runs.tsv: a line a run");
     ok(strstr(curves, "# machine: "), "with their provenance");
     ok(strstr(md, "| plugin | year |") && strstr(md, "lenet5:original"), "report.md has the table");
+    ok(strstr(md,
+              "\n### lenet5:modern\n\n| source | reference | output |\n| --- | --- | --- |\n| the "
+              "old house. | das alte Haus. | das alte Haus da. |\n"),
+       "and what is said");
+    ok(strstr(md, "| \\<script\\>alert('x')\\</script\\>") && strstr(md, "\\</td\\>"),
+       "hostile words included");
+    const char *const map = strstr(md, "(attention_");
+    char svg[64] = "";
+    snprintf(svg, sizeof svg, "%.*s", map ? (int)strcspn(map + 1, ")") : 0, map ? map + 1 : "");
+    ok(starts_with(svg, "<svg class=\"map\""), "with maps as files: %s", svg);
     free(curves);
     free(runs);
     free(md);
@@ -323,6 +466,9 @@ int main(void)
     numbers();
     tables();
     forms();
+    lines();
+    in_a_terminal();
+    maps();
     if (!mkdtemp(folder))
         return 1;
     struct store *s = filled(10);

@@ -559,6 +559,7 @@ int main(void)
 {
     scratch_make();
     setenv("BENCH_DATA", scratch, 1);
+    setenv("BENCH_SYSROOT", scratch_path("none"), 1); /* whatever is installed here */
     setenv("XDG_DATA_HOME", scratch_path("share"), 1);
     test_lines();
     test_monsters();

@@ -49,6 +49,13 @@ static bool is_at(const char *part, const char *folder)
     return there;
 }
 
+/* In front of what Debian's packages bring: a folder, for tests. */
+static const char *root(void)
+{
+    const char *s = getenv("BENCH_SYSROOT");
+    return s ? s : "";
+}
+
 char *text_set_where(const struct text_set *set, int part)
 {
     const char *name = set->part[part].name, *data = getenv("BENCH_DATA");
@@ -60,7 +67,7 @@ char *text_set_where(const struct text_set *set, int part)
         xdg && *xdg     ? xprintf("%s/bench/%s", xdg, name)
         : home && *home ? xprintf("%s/.local/share/bench/%s", home, name)
                         : NULL,
-        xstrdup(set->part[part].folder),
+        xprintf("%s%s", root(), set->part[part].folder),
     };
     char *found = NULL;
     for (size_t i = 0; i < sizeof place / sizeof *place; i++)

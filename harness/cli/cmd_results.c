@@ -9,8 +9,10 @@
 #include "cli/cli.h"
 #include "cli/run_json.h"
 #include "report/format.h"
+#include "report/samples.h"
 #include "report/table.h"
 #include "store/store.h"
+#include "train/sample.h"
 
 static int last = 20;
 static bool all, ok_only, csv, steps;
@@ -46,7 +48,7 @@ static void as_table(const struct store_row *rows, int count)
         table_tone(t, TONE_STRONG);
         table_cell(t, "%s%s", *r->dataset ? r->dataset : "–", r->synthetic ? " (synthetic)" : "");
         table_cell(t, "%s", format_fixed(r->epochs < 0 ? (double)NAN : r->epochs, 0, b));
-        table_cell(t, "%s", format_fixed(r->last, 2, b));
+        table_cell(t, "%s", format_metric(r->metric, r->last, b));
         table_cell(t, "%s", format_digits(r->train_loss, 4, b));
         table_cell(t, "%s", format_digits(r->step_ms, 4, b));
         table_cell(t, "%s", format_digits(r->step_ms_mad, 2, b));
@@ -211,8 +213,8 @@ static void show_curve(const struct store_row *r, const struct store_point *poin
         table_cell(t, "%.4g", points[i].rate);
         table_cell(t, "%s", format_digits(points[i].train_loss, 4, b));
         table_cell(t, "%s", format_digits(points[i].test_loss, 4, b));
-        table_cell(t, "%s", format_fixed(points[i].train, 2, b));
-        table_cell(t, "%s", format_fixed(points[i].test, 2, b));
+        table_cell(t, "%s", format_metric(r->metric, points[i].train, b));
+        table_cell(t, "%s", format_metric(r->metric, points[i].test, b));
     }
     putchar('\n');
     table_text(t, stdout, table_width(stdout), cli_color(stdout));
@@ -288,7 +290,8 @@ struct whole_run {
     struct store_point *points;
     struct run_layer *layers;
     struct run_counter *counters;
-    int facts_count, points_count, layers_count, counters_count;
+    struct run_sample *samples;
+    int facts_count, points_count, layers_count, counters_count, samples_count;
 };
 
 static bool read_run(struct store *s, int64_t id, struct whole_run *w, struct err *err)
@@ -297,13 +300,14 @@ static bool read_run(struct store *s, int64_t id, struct whole_run *w, struct er
            (w->facts_count = store_facts(s, id, &w->facts, err)) >= 0 &&
            (w->points_count = store_curve(s, id, &w->points, err)) >= 0 &&
            (w->layers_count = store_layers(s, id, &w->layers, err)) >= 0 &&
-           (w->counters_count = store_counters(s, id, &w->counters, err)) >= 0;
+           (w->counters_count = store_counters(s, id, &w->counters, err)) >= 0 &&
+           (w->samples_count = store_samples(s, id, &w->samples, err)) >= 0;
 }
 
 static void show_json(const struct whole_run *w)
 {
     json_t *run = row_json(&w->row), *facts = json_object(), *points = json_array(),
-           *layers = json_array(), *counters = json_array();
+           *layers = json_array(), *counters = json_array(), *samples = json_array();
     for (int i = 0; i < w->facts_count; i++) {
         json_t *group = json_object_get(facts, w->facts[i].group);
         if (!group)
@@ -330,10 +334,13 @@ static void show_json(const struct whole_run *w)
     }
     for (int i = 0; i < w->counters_count; i++)
         json_array_append_new(counters, run_counter_json(&w->counters[i]));
+    for (int i = 0; i < w->samples_count; i++)
+        json_array_append_new(samples, sample_json(&w->samples[i]));
     json_object_set_new(run, "facts", facts);
     json_object_set_new(run, "counters", counters);
     json_object_set_new(run, "epochs_done", points);
     json_object_set_new(run, "layers", layers);
+    json_object_set_new(run, "samples", samples);
     print_json(json_pack("{s:i, s:[o]}", "schema", 1, "runs", run));
 }
 
@@ -348,6 +355,10 @@ static void show_text(const struct whole_run *w)
         show_layers(w->layers, w->layers_count);
     if (w->counters_count)
         show_counters(w->counters, w->counters_count);
+    if (w->samples_count) {
+        printf("\nsamples\n");
+        samples_text(stdout, w->samples, w->samples_count, table_width(stdout), cli_color(stdout));
+    }
 }
 
 static bool show_steps(struct store *s, int64_t id, struct err *err)
@@ -383,6 +394,7 @@ static bool show(struct store *s, const char *word, struct err *err)
     free(w.points);
     free(w.layers);
     free(w.counters);
+    store_samples_free(w.samples, w.samples_count);
     return good;
 }
 

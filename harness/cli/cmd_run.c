@@ -14,11 +14,13 @@
 #include "cli/run_show.h"
 #include "kernels/kernels.h"
 #include "perf/counters.h"
+#include "report/samples.h"
 #include "report/table.h"
 #include "store/store.h"
 #include "train/checkpoint.h"
 #include "train/plugin_find.h"
 #include "train/run.h"
+#include "train/sample.h"
 
 static struct run_spec asked = {
     RUN_AS_THE_RECIPE_SAYS,
@@ -56,6 +58,8 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
+enum { SHOWN = 3 }; /* samples below the table */
+
 /* One run while it goes on. */
 struct running {
     struct run_show show;
@@ -63,7 +67,9 @@ struct running {
     struct err store_err;     /* the first trouble of the store */
     struct run_plan plan;
     bool planned;
-    json_t *counters; /* as they come */
+    json_t *counters, *samples; /* as they come */
+    struct run_sample said[SHOWN];
+    int saids;
     struct run_end end;
 };
 
@@ -111,6 +117,16 @@ static void on_counter(void *arg, const struct run_counter *counter)
         (void)store_run_counter(r->record, counter, &r->store_err);
 }
 
+static void on_sample(void *arg, const struct run_sample *sample)
+{
+    struct running *r = arg;
+    json_array_append_new(r->samples, sample_json(sample));
+    if (r->saids < SHOWN)
+        r->said[r->saids++] = sample_copy(sample);
+    if (r->record && !r->store_err.text[0])
+        (void)store_run_sample(r->record, sample, &r->store_err);
+}
+
 static void on_end(void *arg, const struct run_end *end)
 {
     struct running *r = arg;
@@ -124,6 +140,9 @@ struct campaign {
     struct store_session *session;
     struct store_row *row;
     json_t *document;
+    struct run_sample said[SHOWN]; /* the first ones, and of which row; several runs: one of each */
+    int speaker[SHOWN], saids;
+    bool several;
     int rows, status;
 };
 
@@ -148,6 +167,20 @@ static char *place_to_keep(const struct campaign *c, const struct plugin_pick *p
                : checkpoint_place(store_path(c->store), pick->name, pick->variant);
 }
 
+/* Takes what fits, frees the rest. */
+static void keep_said(struct campaign *c, struct running *r)
+{
+    const int most = c->several ? 1 : SHOWN;
+    for (int i = 0; i < r->saids; i++) {
+        if (i >= most || c->saids == SHOWN) {
+            sample_release(&r->said[i]);
+            continue;
+        }
+        c->speaker[c->saids] = c->rows - 1;
+        c->said[c->saids++] = r->said[i];
+    }
+}
+
 static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t seed,
                     const char *keep, struct err *err)
 {
@@ -160,14 +193,17 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     spec.save_unasked = keep != NULL;
     const struct store_plugin about = {pick->note.title, pick->note.year, (int)pick->note.abi_major,
                                        (int)pick->note.abi_minor};
-    struct running r = {.counters = json_array()};
+    struct running r = {0};
     run_show_begin(&r.show, pick->name, pick->variant);
     if (c->session && !(r.record = store_run_begin(c->session, &spec, &about, err)))
         return false;
+    r.counters = json_array();
+    r.samples = json_array();
     const struct run_sink sink = {.phase = on_phase,
                                   .plan = on_plan,
                                   .progress = on_progress,
                                   .epoch = on_epoch,
+                                  .sample = on_sample,
                                   .layer = on_layer,
                                   .counter = on_counter,
                                   .end = on_end,
@@ -178,6 +214,7 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     c->row = xrealloc(c->row, (size_t)(c->rows + 1) * sizeof *c->row);
     struct store_row *row = &c->row[c->rows++];
     store_row_of(&spec, &about, r.planned ? &r.plan : NULL, &r.end, row);
+    keep_said(c, &r);
     if (r.record) {
         row->id = store_run_id(r.record);
         struct err end_err = {0};
@@ -186,6 +223,7 @@ static bool run_one(struct campaign *c, const struct plugin_pick *pick, int64_t 
     }
     json_t *json = run_json(row, r.planned ? &r.plan : NULL, &r.end);
     json_object_set_new(json, "counters", r.counters);
+    json_object_set_new(json, "samples", r.samples);
     json_array_append_new(c->document, json);
     if (!started) {
         *err = worker_err;
@@ -263,6 +301,20 @@ static bool check_save(size_t picks, struct err *err)
     return fine;
 }
 
+/* Below the table, for a person who looks. */
+static void show_said(const struct campaign *c)
+{
+    const bool looks = isatty(STDOUT_FILENO) && !global.quiet;
+    for (int i = 0; looks && i < c->saids; i++) {
+        const struct store_row *row = &c->row[c->speaker[i]];
+        if (i == 0 || c->speaker[i] != c->speaker[i - 1])
+            printf("\n%s%s%s says\n", row->plugin, *row->variant ? ":" : "", row->variant);
+        else
+            putchar('\n');
+        samples_text(stdout, &c->said[i], 1, table_width(stdout), cli_color(stdout));
+    }
+}
+
 static void sum_up(const struct campaign *c)
 {
     if (global.json) {
@@ -272,6 +324,7 @@ static void sum_up(const struct campaign *c)
         json_decref(whole);
     } else if (c->rows && !asked.dry_run) {
         report_table_runs(stdout, c->row, c->rows, cli_color(stdout));
+        show_said(c);
     }
 }
 
@@ -296,6 +349,7 @@ static int cmd_run(int argc, char **argv)
         if (!fine)
             (void)err_prefix(&err, "cannot record (--no-record runs without)");
     }
+    c.several = count * (size_t)seeds > 1;
     fine = fine && run_picks(&c, picks, count, &err);
     if (c.rows)
         sum_up(&c);
@@ -306,6 +360,8 @@ static int cmd_run(int argc, char **argv)
     store_close(c.store);
     plugin_picks_free(picks, count);
     json_decref(c.document);
+    for (int i = 0; i < c.saids; i++)
+        sample_release(&c.said[i]);
     free(c.row);
     return c.status;
 }

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "report/format.h"
 
 static int columns(void)
 {
@@ -126,11 +127,16 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
     if (s->quiet)
         return;
     clear(s);
-    char speed[32];
+    char speed[32], train[FORMAT_TEXT], test[FORMAT_TEXT];
     fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
     for (int i = 0; i < e->metrics; i++)
-        fprintf(stderr, "  %s %.2f train %.2f test", e->test[i].name, e->train[i].value,
-                e->test[i].value);
+        if (isfinite(e->train[i].value))
+            fprintf(stderr, "  %s %s train %s test", e->test[i].name,
+                    format_metric(e->test[i].name, e->train[i].value, train),
+                    format_metric(e->test[i].name, e->test[i].value, test));
+        else
+            fprintf(stderr, "  %s %s", e->test[i].name,
+                    format_metric(e->test[i].name, e->test[i].value, test));
     const double items = (double)e->items / e->epoch;
     fprintf(stderr, "  %s  %.1f s\n", rate(e->train_s > 0 ? items / e->train_s : NAN, speed),
             e->time_s);

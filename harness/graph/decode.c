@@ -33,24 +33,6 @@ static bool reads_any(const struct node *n, const bool *what)
     return false;
 }
 
-/* Nodes that change as decoding goes on. A recurrent layer's loop spoils its first input, so that
- * one cannot be kept either. */
-static bool *find_changing(const struct nn_graph *g, const char *const *fed)
-{
-    bool *changes = xcalloc((size_t)g->nodes, sizeof *changes);
-    for (int i = 0; i < g->nodes; i++) {
-        const struct node *n = &g->node[i];
-        changes[i] =
-            n->op == &op_state || (n->op == &op_input && is_named(n, fed)) || reads_any(n, changes);
-    }
-    for (int i = 0; i < g->nodes; i++) {
-        const struct op *op = g->node[i].op;
-        if (changes[i] && (op == &op_rnn || op == &op_lstm || op == &op_gru))
-            changes[g->node[i].in[0]] = true;
-    }
-    return changes;
-}
-
 /* Nodes that some input's samples lead to: their first axis is the batch. */
 static bool *find_batched(const struct nn_graph *g)
 {
@@ -62,38 +44,55 @@ static bool *find_batched(const struct nn_graph *g)
     return batched;
 }
 
-static void give(struct nn_graph *g, int id, bool batched)
+/* Nodes that change as decoding goes on, if only by having a step more. A recurrent layer's loop
+ * spoils its first input, so that one cannot be kept either. */
+static bool *find_changing(const struct nn_graph *g, const char *const *fed, const bool *batched)
 {
-    const int room = (int)(sizeof g->given / sizeof g->given[0]);
-    if (g->givens == room)
-        (void)graph_fail(g, NULL, "decode", "more than %d values are kept between tokens", room);
-    else {
-        g->given[g->givens].node = id;
-        g->given[g->givens++].batched = batched;
+    bool *changes = xcalloc((size_t)g->nodes, sizeof *changes);
+    for (int i = 0; i < g->nodes; i++) {
+        const struct node *n = &g->node[i];
+        const bool stretches = batched[i] && (n->op == &op_expand || n->op == &op_pad);
+        changes[i] = stretches || n->op == &op_state || (n->op == &op_input && is_named(n, fed)) ||
+                     reads_any(n, changes);
     }
+    for (int i = 0; i < g->nodes; i++) {
+        const struct op *op = g->node[i].op;
+        if (changes[i] && (op == &op_rnn || op == &op_lstm || op == &op_gru))
+            changes[g->node[i].in[0]] = true;
+    }
+    return changes;
 }
 
-/* What stays the same and is read by what changes, in order. */
-static void find_given(struct nn_graph *g, const bool *changes)
+/* Of what stays the same: results of samples that something reads which changes, in order. What
+ * parameters alone make may depend on the number of steps, and costs little. */
+static void find_given(struct nn_graph *g, const bool *changes, const bool *batched)
 {
-    bool *batched = find_batched(g), *wanted = xcalloc((size_t)g->nodes, sizeof *wanted);
+    const int room = (int)(sizeof g->given / sizeof g->given[0]);
+    bool *wanted = xcalloc((size_t)g->nodes, sizeof *wanted);
     for (int i = 0; i < g->nodes; i++)
         for (int k = 0; changes[i] && k < g->node[i].inputs; k++)
             wanted[g->node[i].in[k]] = true;
-    for (int i = 0; i < g->nodes; i++)
-        if (wanted[i] && !changes[i] && !(g->node[i].op->flags & OP_LEAF))
-            give(g, i, batched[i]);
-    free(batched);
+    for (int i = 0; i < g->nodes; i++) {
+        if (!wanted[i] || changes[i] || !batched[i] || g->node[i].op->flags & OP_LEAF)
+            continue;
+        if (g->givens == room) {
+            (void)graph_fail(g, NULL, "decode", "more than %d values are kept between tokens",
+                             room);
+            break;
+        }
+        g->given[g->givens++] = i;
+    }
     free(wanted);
 }
 
 static void cut(struct nn_graph *g, const struct program_options *o)
 {
-    bool *changes = find_changing(g, o->fed);
-    find_given(g, changes);
+    bool *batched = find_batched(g), *changes = find_changing(g, o->fed, batched);
+    find_given(g, changes, batched);
+    free(batched);
     free(changes);
     for (int k = 0; k < g->givens && o->part == PROGRAM_LAST; k++) {
-        struct node *n = &g->node[g->given[k].node];
+        struct node *n = &g->node[g->given[k]];
         n->op = &op_input;
         n->inputs = 0;
         n->name = arena_printf(g->arena, "given %d", k);
@@ -140,7 +139,8 @@ static bool narrow_inputs(const struct narrowing *w, const struct node *n, int i
 {
     const int rank = shape_rank(&n->shape);
     const bool sum = n->op == &op_add || n->op == &op_sub || n->op == &op_mul;
-    if (is_elementwise(n->op) || n->op == &op_linear || (n->op == &op_matmul && !n->attr.ta))
+    if (is_elementwise(n->op) || n->op == &op_linear || n->op == &op_attend ||
+        (n->op == &op_matmul && !n->attr.ta))
         in[0] = last_step(w, in[0]);
     else if (sum) {
         in[0] = last_step(w, in[0]);
@@ -166,11 +166,13 @@ static int narrow(const struct narrowing *w, int id)
     if (shape_rank(&n.shape) < 3 || !narrow_inputs(w, &n, in))
         return slice(w, id, 1);
     struct nn_shape shape = n.shape;
+    struct attr attr = n.attr;
+    attr.behind /= (size_t)shape.dim[1]; /* what attend looks at, of each step */
     shape.dim[1] = 1;
     for (int k = 0; k < n.inputs; k++)
         v[k] = value_of(g, in[k]);
     memcpy(g->row, n.row, sizeof g->row);
-    return node_add(g, n.op, shape, n.type, n.attr, n.inputs, v, n.at).id;
+    return node_add(g, n.op, shape, n.type, attr, n.inputs, v, n.at).id;
 }
 
 static int last_step(const struct narrowing *w, int id)

@@ -92,8 +92,7 @@ struct nn_graph {
     struct { const char *name; int node; } show[8];
     int shows;
     int output;                      /* the scores where nobody judges them (decode.c); else -1 */
-    struct { int node; bool batched; } given[32]; /* results of PROGRAM_GIVEN; batched: a row a sample */
-    int givens;
+    int given[32], givens;           /* results of PROGRAM_GIVEN: a row a sample */
 };
 
 /* What exec.c hands to an op. Pointers are fixed when the program is made. */

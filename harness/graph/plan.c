@@ -49,7 +49,7 @@ static void find_last_uses(const struct plan *plan, const struct nn_graph *g, in
     for (int i = 0; i < g->shows; i++)
         last[plan->home[g->show[i].node]] = plan->steps;
     for (int i = 0; i < g->givens; i++)
-        last[plan->home[g->given[i].node]] = plan->steps;
+        last[plan->home[g->given[i]]] = plan->steps;
 }
 
 /* May node n, run at step s, overwrite its first input? Then that input's buffer is taken over. */

@@ -97,7 +97,7 @@ static void block_unmap(struct block *b)
 }
 
 /* The k-th result of a PROGRAM_GIVEN. */
-static void *given_at(const struct program *p, int k) { return p->data[p->g->given[k].node]; }
+static void *given_at(const struct program *p, int k) { return p->data[p->g->given[k]]; }
 
 /* Cuts leaves from their blocks in order; with `data` NULL only measures. */
 static void cut_leaves(struct program *p, void **data)
@@ -428,10 +428,9 @@ static bool can_take(const struct nn_graph *g, const struct program *given, stru
             continue;
         const int k = n->attr.from - 1;
         const struct node *from =
-            given && k < given->g->givens ? &given->g->node[given->g->given[k].node] : NULL;
+            given && k < given->g->givens ? &given->g->node[given->g->given[k]] : NULL;
         struct nn_shape expected = from ? from->shape : n->shape;
-        if (from && given->g->given[k].batched && expected.dim[0] == given->g->batch)
-            expected.dim[0] = g->batch;
+        expected.dim[0] = g->batch;
         if (!from || !shape_equal(&expected, &n->shape) || g->batch > given->g->batch)
             return err_set(err, "%s: what is given to it differs: %s is not there", n->row,
                            n->name);
@@ -442,10 +441,10 @@ static bool can_take(const struct nn_graph *g, const struct program *given, stru
 void program_keep_rows(struct program *p, const int *row, int n)
 {
     for (int k = 0; k < p->g->givens; k++) {
-        const struct node *node = &p->g->node[p->g->given[k].node];
+        const struct node *node = &p->g->node[p->g->given[k]];
         const size_t floats = shape_elements(&node->shape) / (size_t)node->shape.dim[0];
         float *const data = given_at(p, k);
-        for (int i = 0; i < n && p->g->given[k].batched; i++)
+        for (int i = 0; i < n; i++)
             if (row[i] != i)
                 memcpy(data + (size_t)i * floats, data + (size_t)row[i] * floats,
                        floats * sizeof *data);

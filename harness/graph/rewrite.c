@@ -38,7 +38,7 @@ static void each_result(struct nn_graph *g, void (*visit)(int *id, void *arg), v
     for (int i = 0; i < g->shows; i++)
         visit(&g->show[i].node, arg);
     for (int i = 0; i < g->givens; i++)
-        visit(&g->given[i].node, arg);
+        visit(&g->given[i], arg);
 }
 
 static void count_one(int *id, void *arg) { ((int *)arg)[*id]++; }

@@ -13,6 +13,15 @@ size_t KN(gemm_block_work)(int K, int cols)
     return sizeof(struct room) + sizeof(float) * (size_t)(nc < all ? nc : all) * (size_t)kc;
 }
 
+enum { KEPT = GEMM_PANELS * GEMM_NR }; /* columns of Y that are kept packed, in L3 */
+
+size_t KN(gemm_block_work_kept)(int K, int cols)
+{
+    const int all = (cols + GEMM_NR - 1) / GEMM_NR * GEMM_NR;
+    const size_t kept = sizeof(float) * (size_t)(all < KEPT ? all : KEPT) * (size_t)gemm_kc(K);
+    return KN(gemm_block_work)(K, cols) + kept;
+}
+
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
                         int padded)
 {
@@ -68,14 +77,6 @@ static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
     KN(gemm_finish)(&p->now, j, t->cols, i, mr, p->room->turned, 16, b->c, b->ldc);
 }
 
-static struct gemm_fetch fetch(struct gemm_region r)
-{
-    enum { STEP = 32 }; /* floats */
-    const int steps = (r.cols + STEP - 1) / STEP;
-    return (struct gemm_fetch){
-        .at = r.at, .ld = r.ld, .steps = steps, .left = steps, .pairs = (r.rows + 1) / 2};
-}
-
 /* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */
 static int tile_start(const struct pass *p, int t)
 {
@@ -93,7 +94,7 @@ static void expect_x(struct pass *p, int t)
     if (!p->b->soon_x || t >= p->tiles)
         return;
     const int i = tile_start(p, t);
-    p->fetch = fetch(p->b->soon_x(p->b, i, tile_start(p, t + 1) - i, p->k, p->kc));
+    p->fetch = gemm_fetch_of(p->b->soon_x(p->b, i, tile_start(p, t + 1) - i, p->k, p->kc));
 }
 
 static int panel_cols(const struct pass *p, int panel)
@@ -113,7 +114,8 @@ static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
     if ((p->tiles <= 2 || p->kc <= SHORT) && cols % VF == 0)
         y.keep = NULL;
     if (p->b->soon_y && panel + 1 < p->panels)
-        p->fetch = fetch(p->b->soon_y(p->b, j + GEMM_NR, panel_cols(p, panel + 1), p->k, p->kc));
+        p->fetch =
+            gemm_fetch_of(p->b->soon_y(p->b, j + GEMM_NR, panel_cols(p, panel + 1), p->k, p->kc));
     return y;
 }
 
@@ -159,18 +161,29 @@ static void by_rows(struct pass *p)
     }
 }
 
-/* X stays in L2 and Y passes by, one panel at a time. */
-static void by_columns(struct pass *p, float *rooms)
+/* X stays in L2, as many tiles as fit, and Y passes by, one panel at a time. */
+static void by_columns(struct pass *p, int stay, float *rooms)
 {
     struct gemm_x xs[GEMM_TILES];
+    struct gemm_y ys[GEMM_PANELS];
     struct gemm_tile tile = tile_of(p);
-    for (int t = 0; t < p->tiles; t++)
-        xs[t] = tile_of_x(p, t, t == 0 ? p->room->x : rooms + (size_t)(t - 1) * GEMM_X_ROOM);
-    for (int panel = 0; panel < p->panels; panel++) {
-        struct gemm_y y = panel_of_y(p, panel, p->room->y);
-        for (int t = 0; t < p->tiles; t++) {
-            tile.x = xs[t];
-            row_of_tile(p, t, panel, &tile, &y);
+    const int blocks = (p->tiles + stay - 1) / stay;
+    for (int block = 0; block < blocks; block++) {
+        const int from = p->tiles * block / blocks, to = p->tiles * (block + 1) / blocks;
+        for (int t = from; t < to; t++)
+            xs[t - from] = tile_of_x(
+                p, t, t == from ? p->room->x : rooms + (size_t)(t - from - 1) * GEMM_X_ROOM);
+        for (int panel = 0; panel < p->panels; panel++) {
+            const size_t kept = blocks > 1 ? (size_t)panel * GEMM_NR * (size_t)p->kc : 0;
+            struct gemm_y y = block > 0 ? ys[panel] : panel_of_y(p, panel, p->room->y + kept);
+            if (block > 0 && panel + 1 < p->panels && ys[panel + 1].k == GEMM_NR)
+                p->fetch = gemm_fetch_panel(ys[panel + 1].at, p->kc);
+            for (int t = from; t < to; t++) {
+                tile.x = xs[t - from];
+                row_of_tile(p, t, panel, &tile, &y);
+            }
+            if (blocks > 1)
+                ys[panel] = y;
         }
     }
 }
@@ -181,8 +194,9 @@ void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, 
     const int tiles = (rows + height - 1) / height;
     if (tiles <= 0)
         return;
-    const bool by_column = b->x_stays || tiles == 1;
-    const int nc = by_column ? j1 - j0 : gemm_nc(kc);
+    const bool by_column = b->x_stays > 0 || tiles == 1;
+    const int stay = tiles == 1 ? 1 : b->x_stays;
+    const int nc = !by_column ? gemm_nc(kc) : tiles <= stay || j1 - j0 < KEPT ? j1 - j0 : KEPT;
     struct pass p = {.b = b,
                      .room = work,
                      .i0 = i0,
@@ -196,7 +210,9 @@ void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, 
         do { /* once even if K is 0 */
             p.kc = b->K - p.k < kc ? b->K - p.k : kc;
             if (by_column)
-                by_columns(&p, p.room->y + GEMM_NR * (size_t)kc);
+                by_columns(&p, stay,
+                           p.room->y +
+                               (size_t)(tiles > stay ? p.panels * GEMM_NR : GEMM_NR) * (size_t)kc);
             else
                 by_rows(&p);
             p.k += kc;

@@ -28,10 +28,11 @@ enum {
                         : 4,
     GEMM_NV = VF == 4 ? 3 : 2,
     GEMM_NR = GEMM_NV * VF,
-    GEMM_LEAN = VF == 8,          /* rounds with and without fetching are loops of their own */
-    GEMM_KC = 800,                /* a panel of X stays in L1 */
+    GEMM_LEAN = VF == 8,     /* rounds with and without fetching are loops of their own */
+    GEMM_X_PACKED = VF == 8, /* panels of X are packed along i and stay, see x_stays */
+    GEMM_KC = GEMM_X_PACKED ? 320 : 800, /* a panel of Y or else of X stays in L1 */
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
-    GEMM_MR_PITCH = (GEMM_MR + VF - 1) / VF * VF, /* the same if it is contiguous along i */
+    GEMM_MR_PITCH = GEMM_X_PACKED ? GEMM_MR : (GEMM_MR + VF - 1) / VF * VF, /* if along i */
     GEMM_X_ROOM = GEMM_MR_PITCH * GEMM_KC_PITCH,
     GEMM_PANELS = 64, /* of Y, at most, in a block */
     GEMM_TILES = 64   /* of X, at most, that stay while Y passes by */
@@ -96,6 +97,21 @@ struct gemm_fetch {
     struct gemm_ahead results;
 };
 
+static inline struct gemm_fetch gemm_fetch_of(struct gemm_region r)
+{
+    enum { STEP = 32 }; /* floats */
+    const int steps = (r.cols + STEP - 1) / STEP;
+    return (struct gemm_fetch){
+        .at = r.at, .ld = r.ld, .steps = steps, .left = steps, .pairs = (r.rows + 1) / 2};
+}
+
+/* So many packed rows of Y, which lie one after the other. */
+static inline struct gemm_fetch gemm_fetch_panel(const float *y, int kc)
+{
+    enum { ROW = 256 }; /* floats */
+    return gemm_fetch_of((struct gemm_region){y, ROW, kc * GEMM_NR / ROW, ROW});
+}
+
 /* One product and where its operands come from.
  * x(b, i, n, k, kc, room)  rows [i, i+n), n <= GEMM_MR, terms [k, k+kc), kc <= GEMM_KC: points into
  *                          the operand, or fills room (GEMM_X_ROOM floats) and points there.
@@ -113,8 +129,8 @@ struct gemm_block {
     bool transposed; /* element (i, j) of C is c[j * ldc + i]; the epilogue counts rows and columns
                         there */
     int height;      /* of tiles; 0 means GEMM_MR */
-    bool x_stays;    /* X stays in L2 while Y passes by. Panels that x() copies need that much more
-                        scratch. */
+    int x_stays;     /* tiles of X that stay in L2 while Y passes by, or 0: Y stays. Panels that x()
+                        copies need that much more scratch; so does Y where X has more tiles. */
     const struct kn_epilogue *epilogue;
 };
 
@@ -133,8 +149,10 @@ static inline int gemm_nc(int kc)
     return GEMM_NR * (int)(n < 1 ? 1 : n > GEMM_PANELS ? GEMM_PANELS : n);
 }
 
-/* Bytes of one thread's scratch for gemm_block() with this K and up to cols columns. */
+/* Bytes of one thread's scratch for gemm_block() with this K and up to cols columns; the same if
+ * X has more tiles than stay. */
 size_t KN(gemm_block_work)(int K, int cols);
+size_t KN(gemm_block_work_kept)(int K, int cols);
 
 /* Rows [i0, i1) and columns [j0, j1) of the product; work is this thread's own, 64-byte aligned. */
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work);

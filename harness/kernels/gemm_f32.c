@@ -30,6 +30,23 @@ static void copy(int n, const float *x, float *y)
         vf_store_n(y + i, vf_load_n(x + i, (size_t)(n - i), 0.0f), (size_t)(n - i));
 }
 
+/* As [kc][GEMM_MR_PITCH], however it lies; whole vectors are stored, and what they leave behind a
+ * row is overwritten by the next one. */
+static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
+{
+    const struct gemm_x x = x_in_place(b, i, n, k, kc, room);
+    const struct gemm_x packed = {room, 1, GEMM_MR_PITCH};
+    if (x.k == 1)
+        KN(gemm_transpose)(n, kc, x.at, x.row, room, packed.k, (GEMM_MR + VF - 1) / VF * VF);
+    else
+        for (int r = 0; r < kc; r++)
+            for (int v = 0; v < n; v += VF)
+                vf_store(
+                    room + (size_t)r * packed.k + v,
+                    vf_load_n(x.at + (size_t)r * x.k + v, (size_t)(n - v < VF ? n - v : VF), 0.0f));
+    return packed;
+}
+
 static struct gemm_x x_copied(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
     const struct gemm_x x = x_in_place(b, i, n, k, kc, room);
@@ -93,6 +110,7 @@ static size_t work_of_thread(const struct kn_gemm *g)
     const size_t rooms =
         sizeof(float) * GEMM_X_ROOM * (size_t)(tiles < GEMM_X_ROOMS ? tiles : GEMM_X_ROOMS);
     const size_t bytes = KN(gemm_few_pay)(g) ? KN(gemm_few_work)(g->M, g->N)
+                         : GEMM_X_PACKED     ? KN(gemm_block_work_kept)(g->K, wide) + rooms
                                              : KN(gemm_block_work)(g->K, wide) + rooms;
     return (bytes + 63) / 64 * 64;
 }
@@ -122,7 +140,9 @@ static void product(const struct kn_gemm *g, size_t index, const struct gemm_pla
         .K = g->K,
         .of_x = p->swapped ? &bt : &a,
         .of_y = p->swapped ? &at : &b,
-        .x = p->copied ? x_copied : x_in_place,
+        .x = !p->copied      ? x_in_place
+             : GEMM_X_PACKED ? x_packed
+                             : x_copied,
         .y = g->packed_b ? y_prepacked : y_panel,
         .soon_x = p->fetch ? soon_x : NULL,
         .soon_y = p->fetch && !g->packed_b ? soon_y : NULL,

@@ -54,6 +54,19 @@ static bool x_stays(const struct view *v, int rows, int cols)
     return y > kn_caches()->l2 / 4 * 3 && x <= kn_caches()->l2 / 2;
 }
 
+/* Packed, X is read once from far away for all panels of Y. */
+static bool packing_pays(const struct view *v)
+{
+    return GEMM_X_PACKED && sizeof(float) * (size_t)v->rows * (size_t)v->K > kn_caches()->l2 / 4;
+}
+
+static int tiles_in_l2(int K)
+{
+    const size_t tile = sizeof(float) * GEMM_MR_PITCH * (size_t)(K > 0 ? gemm_kc(K) : 1);
+    const int tiles = (int)(kn_caches()->l2 / 16 * 9 / tile);
+    return tiles < 1 ? 1 : tiles < GEMM_X_ROOMS ? tiles : GEMM_X_ROOMS;
+}
+
 /* Two threads that write one row of C side by side at the same time take lines from
  * each other, the prefetchers' guesses most of all. Whether it is the same time
  * depends on the order of the loops. */
@@ -149,12 +162,15 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
     const struct view *v = p.swapped ? &swapped : &straight;
     const int rows = (v->rows + p.rows - 1) / p.rows, cols = (v->cols + p.cols - 1) / p.cols;
     const bool collides = x_collides(v);
-    p.copied = collides && cols > REUSE * GEMM_NR;
+    p.copied = (collides || packing_pays(v)) && cols > REUSE * GEMM_NR;
     p.height = collides && !p.copied && !v->turned_x ? (GEMM_MR + 1) / 2
                                                      : GEMM_MR; /* half have ways enough */
     p.fetch =
         sizeof(float) * (size_t)v->K * ((size_t)v->rows + (size_t)v->cols) > kn_caches()->l2 / 4;
-    p.stays = x_stays(v, rows, cols) && rows <= (p.copied ? GEMM_X_ROOMS : GEMM_TILES) * p.height;
+    p.stays = p.copied && GEMM_X_PACKED ? tiles_in_l2(v->K)
+              : x_stays(v, rows, cols) && rows <= (p.copied ? GEMM_X_ROOMS : GEMM_TILES) * p.height
+                  ? GEMM_TILES
+                  : 0;
     return p;
 }
 

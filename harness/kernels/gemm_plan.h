@@ -4,7 +4,7 @@
 
 #include "kernels/gemm_core.h"
 
-enum { GEMM_X_ROOMS = 16 }; /* panels of X that are copied at a time */
+enum { GEMM_X_ROOMS = GEMM_X_PACKED ? 32 : 16 }; /* panels of X that are copied at a time */
 
 /* Only `dots` and `few` change the order of a sum, and they follow from the whole
  * product alone; the rest may depend on the number of threads. */
@@ -14,7 +14,7 @@ struct gemm_plan {
     bool swapped; /* C^T = B^T A^T: tiles have columns of C for rows, rows of C lie along the lanes
                    */
     bool copied;  /* X is copied because its rows collide in the caches */
-    bool stays;   /* X stays in L2 while Y passes by, or the other way round */
+    int stays;    /* tiles of X that stay in L2 while Y passes by, or 0: the other way round */
     bool fetch;   /* the operands may not be in L2 yet */
     int height;   /* of a tile */
     int rows, cols; /* of threads; rows * cols = threads */

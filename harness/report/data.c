@@ -85,7 +85,7 @@ static bool write_words(const struct report *r, struct err *err)
     bool same = *metric;
     for (int i = 1; i < runs; i++)
         same = same && strcmp(metric, r->runs[i].row.metric) == 0;
-    const bool percent = same && report_is_percent(metric) && !strchr(metric, '%');
+    const bool percent = same && format_is_percent(metric) && !strchr(metric, '%');
     text_add(&axis, "%s%s%s", same ? "test " : "quality on the test set", same ? metric : "",
              percent ? " (%)" : "");
     int epochs = 1;

@@ -35,6 +35,16 @@ const char *format_digits(double x, int digits, char b[FORMAT_TEXT])
     return format_fixed(x, decimals < 0 ? 0 : decimals > 12 ? 12 : decimals, b);
 }
 
+bool format_is_percent(const char *metric)
+{
+    return strstr(metric, "accuracy") || strcmp(metric, "exact") == 0 || strchr(metric, '%');
+}
+
+const char *format_metric(const char *metric, double x, char b[FORMAT_TEXT])
+{
+    return format_is_percent(metric) ? format_fixed(x, 2, b) : format_digits(x, 4, b);
+}
+
 /* x as a multiple of the largest unit not above it. */
 static const char *scaled(double x, double base, const char *const units[], char b[FORMAT_TEXT])
 {

@@ -58,6 +58,7 @@ static bool read_run(struct store *s, struct report_run *run, struct err *err)
     return (run->points_count = store_curve(s, id, &run->points, err)) >= 0 &&
            (run->layers_count = run->row.profiled ? store_layers(s, id, &run->layers, err) : 0) >=
                0 &&
+           (run->samples_count = store_samples(s, id, &run->samples, err)) >= 0 &&
            store_roofs(s, id, run->roof, err) && read_steps(s, run, err);
 }
 
@@ -104,6 +105,7 @@ void report_release(struct report *r)
     for (int i = 0; i < r->runs_count; i++) {
         free(r->runs[i].points);
         free(r->runs[i].layers);
+        store_samples_free(r->runs[i].samples, r->runs[i].samples_count);
     }
     if (r->facts)
         store_facts_free(r->facts, r->facts_count);

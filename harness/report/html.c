@@ -39,10 +39,11 @@ void html_escape(struct text *out, const char *s)
             if (*s == entities[i].plain)
                 entity = entities[i].entity;
         const bool blank = strchr("\t\n", *s) != NULL;
+        const bool none = strncmp(s, "\xef\xbf\xbe", 3) == 0 || strncmp(s, "\xef\xbf\xbf", 3) == 0;
         const int bytes = blank ? 1 : utf8_bytes((const unsigned char *)s);
         if (entity)
             text_add(out, "%s", entity);
-        else if (bytes)
+        else if (bytes && !none)
             text_add_bytes(out, s, (size_t)bytes);
         else
             text_add(out, "\xef\xbf\xbd");

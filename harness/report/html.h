@@ -4,8 +4,9 @@
 
 #include "base/text.h"
 
-/* Adds s so that it reads as itself between tags and in quoted attributes; control
- * characters, which HTML forbids, and bytes that are not UTF-8 become U+FFFD. */
+/* Adds s so that it reads as itself between tags and in quoted attributes, of HTML and of XML;
+ * control characters, U+FFFE and U+FFFF, which they forbid, and bytes that are not UTF-8 become
+ * U+FFFD. */
 void html_escape(struct text *out, const char *s);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "report/report.h"
+#include "report/samples.h"
 #include "report/table.h"
 
 static void add_pictures(const struct report *r, struct text *out)
@@ -15,6 +16,18 @@ static void add_pictures(const struct report *r, struct text *out)
         if (p->drawn)
             text_add(out, "![%s](%s.png)\n\n", p->title, p->name);
         text_add(out, "%s\n", p->caption);
+    }
+}
+
+static void add_samples(const struct report *r, struct text *out)
+{
+    int shown = 0;
+    for (int i = 0; i < r->runs_count && shown < REPORT_SAID; i++) {
+        const struct report_run *run = &r->runs[i];
+        if (!run->samples_count)
+            continue;
+        text_add(out, "%s\n### %s\n\n", shown++ ? "" : "\n## What the networks say\n", run->label);
+        samples_markdown(run->samples, run->samples_count, run->row.id, out);
     }
 }
 
@@ -47,6 +60,7 @@ bool report_markdown(const struct report *r, struct err *err)
     if (*r->problem)
         text_add(&out, "\nNote: %s.\n", r->problem);
     add_pictures(r, &out);
+    add_samples(r, &out);
     for (int i = 0; i < r->runs_count; i++) {
         if (!r->runs[i].layers_count)
             continue;

@@ -11,6 +11,7 @@
 #include "report/format.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "report/samples.h"
 #include "report/table.h"
 
 static const char *fact(const struct report *r, const char *group, const char *key)
@@ -49,11 +50,13 @@ static void add_head(const struct report *r, struct text *out)
     text_add(out, "</p>\n</header>\n<main>\n");
 }
 
+/* Of those that can be compared at all. */
 static const struct store_row *best_of(const struct report *r)
 {
     const struct store_row *best = NULL;
     for (int i = 0; i < r->runs_count; i++)
-        if (isfinite(r->runs[i].row.last) && (!best || r->runs[i].row.last > best->last))
+        if (format_is_percent(r->runs[i].row.metric) && isfinite(r->runs[i].row.last) &&
+            (!best || r->runs[i].row.last > best->last))
             best = &r->runs[i].row;
     return best;
 }
@@ -85,12 +88,10 @@ static void add_cards(const struct report *r, struct text *out)
     if (!best || !fastest || r->runs_count < 2)
         return;
     text_add(out, "<div class=\"cards\">\n");
-    snprintf(value, sizeof value, "%s%s", format_fixed(best->last, 2, b),
-             report_is_percent(best->metric) ? " %" : "");
+    snprintf(value, sizeof value, "%s %%", format_fixed(best->last, 2, b));
     snprintf(about, sizeof about, "%s:%s on %s", best->plugin, best->variant, best->dataset);
-    char best_what[96] = "best ";
-    snprintf(best_what, sizeof best_what, "best %.64s",
-             report_is_percent(best->metric) ? "accuracy" : "quality");
+    char best_what[96];
+    snprintf(best_what, sizeof best_what, "best %.64s", best->metric);
     add_card(out, best_what, value, about);
     snprintf(value, sizeof value, "%s/s", format_si(fastest->samples_per_s, b));
     snprintf(about, sizeof about, "training samples, %s:%s", fastest->plugin, fastest->variant);
@@ -189,6 +190,36 @@ static void add_layers(const struct report *r, struct text *out)
     text_add(out, shown ? "</section>\n" : "");
 }
 
+static void add_samples(const struct report *r, struct text *out)
+{
+    int shown = 0, silent = 0;
+    for (int i = 0; i < r->runs_count; i++) {
+        const struct report_run *run = &r->runs[i];
+        if (!run->samples_count)
+            continue;
+        if (shown == REPORT_SAID) {
+            silent++;
+            continue;
+        }
+        if (!shown++)
+            text_add(out,
+                     "<section>\n<h2>What the networks say</h2>\n<p>A few items of the test "
+                     "set after training. Where a network attends to its source, a map shows "
+                     "how much: a row for each token that it says, a column for each token of "
+                     "the source; the stronger the colour, the larger the weight.</p>\n");
+        text_add(out, "<h3 class=\"speaker\">");
+        html_escape(out, run->label);
+        text_add(out, "</h3>\n");
+        samples_html(run->samples, run->samples_count, run->row.id, out);
+    }
+    if (silent)
+        text_add(out,
+                 "<p class=\"note\">%d more runs say something; <code>bench results show "
+                 "RUN</code> tells what.</p>\n",
+                 silent);
+    text_add(out, shown ? "</section>\n" : "");
+}
+
 /* Machine, environment, build: what the numbers depend on. */
 static void add_provenance(const struct report *r, struct text *out)
 {
@@ -250,6 +281,7 @@ bool report_page(const struct report *r, struct err *err)
     add_comparison(r, &out);
     if (r->pictures_count)
         add_pictures(r, &out);
+    add_samples(r, &out);
     add_layers(r, &out);
     add_provenance(r, &out);
     add_commands(r, &out);

@@ -14,7 +14,8 @@
 
 enum {
     REPORT_CURVES = 12, /* runs in one picture: more cannot be told apart */
-    REPORT_LAYERS = 6   /* pictures of per-op times */
+    REPORT_LAYERS = 6,  /* pictures of per-op times */
+    REPORT_SAID = 12    /* runs whose samples are told */
 };
 
 struct report_run {
@@ -23,7 +24,8 @@ struct report_run {
     struct store_point *points;
     struct run_layer *layers;
     struct run_metric roof[RUN_METRICS]; /* of a profile: report_roofline() */
-    int points_count, layers_count;
+    struct run_sample *samples;          /* what the network says */
+    int points_count, layers_count, samples_count;
     double step_quantile[5]; /* ms: 1, 25, 50, 75, 99 % of warm steps; NAN without samples */
 };
 
@@ -56,8 +58,9 @@ bool report_gather(struct report *r, struct store *s, const struct store_row *ro
                    struct err *err);
 void report_release(struct report *r);
 
-bool report_data(struct report *r, struct err *err); /* .tsv, .gp and the list of pictures */
-void report_plot(struct report *r);                  /* .svg and .png; or r->problem */
+bool report_data(struct report *r, struct err *err);       /* .tsv, .gp and the list of pictures */
+void report_plot(struct report *r);                        /* .svg and .png; or r->problem */
+bool report_maps(const struct report *r, struct err *err); /* attention_ID_N.svg: samples.h */
 bool report_page(const struct report *r, struct err *err);
 bool report_markdown(const struct report *r, struct err *err);
 
@@ -70,7 +73,6 @@ bool report_write(struct report *r, const char *folder, struct err *err);
 /* Helpers that they share. */
 bool report_file(const struct report *r, const char *name, const struct text *content,
                  struct err *err);
-bool report_is_percent(const char *metric);
 struct table *report_layers_table(const struct report_run *run);
 void report_label(struct text *t, const char *label); /* a quoted field of a .tsv */
 void report_string(struct text *t, const char *s);    /* gnuplot's 'string' */

@@ -15,21 +15,14 @@ static const struct table_column columns[] = {
 /* clang-format on */
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-/* "90.3 % accuracy": the metric's name stands once, in the cell, because plugins differ. */
-bool report_is_percent(const char *metric)
-{
-    return strstr(metric, "accuracy") || strchr(metric, '%');
-}
-
 static void quality_cell(struct table *t, const struct store_row *r, double value, int tone)
 {
     char b[FORMAT_TEXT];
     if (!isfinite(value))
         table_cell(t, "–");
-    else if (report_is_percent(r->metric))
-        table_cell(t, "%s %%", format_fixed(value, 2, b));
     else
-        table_cell(t, "%s", format_digits(value, 4, b));
+        table_cell(t, "%s%s", format_metric(r->metric, value, b),
+                   format_is_percent(r->metric) ? " %" : "");
     table_tone(t, tone);
 }
 
@@ -43,7 +36,7 @@ static void published_cell(struct table *t, const struct store_row *r)
     }
     const bool same = strcmp(r->published_dataset, r->dataset) == 0;
     table_cell(t, "%s%s%s%s%s", format_digits(r->published, 4, b),
-               report_is_percent(r->metric) ? " %" : "", same ? "" : " (",
+               format_is_percent(r->metric) ? " %" : "", same ? "" : " (",
                same ? "" : r->published_dataset, same ? "" : ")");
     table_tone(t, same ? TONE_PLAIN : TONE_DIM);
 }

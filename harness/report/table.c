@@ -109,6 +109,19 @@ static int decode(const char *s, unsigned *point)
     return 1;
 }
 
+/* Control characters, also those of ISO 6429 above ASCII, and what turns the direction of the text
+ * behind it must not reach a terminal: names and texts come from files. */
+static bool is_shown(unsigned p)
+{
+    static const struct {
+        unsigned from, to;
+    } hidden[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (p >= hidden[i].from && p <= hidden[i].to)
+            return false;
+    return true;
+}
+
 /* Terminals give East Asian wide characters two columns and combining marks none. wcwidth()
  * would depend on the locale, so here are the blocks that names and paths can hold. */
 static int point_columns(unsigned p)
@@ -124,34 +137,39 @@ static int point_columns(unsigned p)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         if (p >= blocks[i].from && p <= blocks[i].to)
             return blocks[i].columns;
-    return p >= 0x20 && p != 0x7f;
+    return 1;
+}
+
+int table_character(const char *utf8, int *columns)
+{
+    unsigned point;
+    const int bytes = decode(utf8, &point);
+    *columns = is_shown(point) ? point_columns(point) : -1;
+    return bytes;
 }
 
 int table_columns_of(const char *utf8)
 {
-    int columns = 0;
-    unsigned point;
-    for (; *utf8; utf8 += decode(utf8, &point)) {
-        decode(utf8, &point);
-        columns += point_columns(point);
+    int sum = 0;
+    for (int columns; *utf8;) {
+        utf8 += table_character(utf8, &columns);
+        sum += columns > 0 ? columns : 0;
     }
-    return columns;
+    return sum;
 }
 
-/* Prints s in exactly `width` columns; what does not fit ends in an ellipsis. Control
- * characters are left out: names come from files. */
+/* Prints s in exactly `width` columns; what does not fit ends in an ellipsis. */
 static void print_cell(FILE *f, const char *s, int width, bool right, const char *on, bool last)
 {
     const int whole = table_columns_of(s), shown = whole > width ? width - 1 : whole;
     const int pad = width - (whole > width ? width : whole);
     fprintf(f, "%*s%s", right ? pad : 0, "", on);
-    unsigned point;
-    for (int used = 0; *s; s += decode(s, &point)) {
-        const int bytes = decode(s, &point), columns = point_columns(point);
+    for (int used = 0, columns, bytes; *s; s += bytes) {
+        bytes = table_character(s, &columns);
         if (used + columns > shown)
             break;
-        used += columns;
-        if (point >= 0x20 && point != 0x7f)
+        used += columns > 0 ? columns : 0;
+        if (columns >= 0)
             fwrite(s, 1, (size_t)bytes, f);
     }
     fprintf(f, "%s%s%*s", whole > width ? "…" : "", *on ? "\033[0m" : "", right || last ? 0 : pad,
@@ -224,11 +242,11 @@ void table_text(const struct table *t, FILE *f, int width, bool color)
     free(widths);
 }
 
-/* A pipe ends a cell and a backslash, backtick, star or underscore means something. */
+/* A pipe ends a cell and a backslash, backtick, star, underscore or bracket means something. */
 static void markdown_escape(struct text *out, const char *s)
 {
     for (; *s; s++)
-        text_add(out, strchr("|\\`*_<>", *s) ? "\\%c" : *s == '\n' ? " " : "%c", *s);
+        text_add(out, strchr("|\\`*_<>[]", *s) ? "\\%c" : *s > 0 && *s < 0x20 ? " " : "%c", *s);
 }
 
 void table_markdown(const struct table *t, struct text *out)

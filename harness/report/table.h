@@ -47,6 +47,10 @@ int table_width(FILE *f);
 /* Columns that a UTF-8 string takes on a terminal. */
 int table_columns_of(const char *utf8);
 
+/* Bytes of the character at utf8, and its columns: 0 for a mark that combines with the one before,
+ * -1 for what is not to be shown, such as control characters. */
+int table_character(const char *utf8, int *columns);
+
 /* ------------------------------------------------------------- ready-made tables */
 
 /* The comparison of runs that ends `bench run` and begins a report: plugin, year, parameters, MACs,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -32,6 +33,14 @@ static void row_plan(const struct run_plan *p, struct store_row *row)
     row->macs = p->macs;
     row->published = p->published_metric;
     row->peak_bytes = (double)p->peak_bytes;
+}
+
+int store_quality(const struct run_plan *plan, const struct run_end *end)
+{
+    for (int i = 0; plan && i < end->metrics; i++)
+        if (strcasecmp(end->last[i].name, plan->published_name) == 0) /* papers write BLEU */
+            return i;
+    return end->metrics ? 0 : -1;
 }
 
 void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin,
@@ -69,11 +78,12 @@ void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin
     snprintf(row->tainted, sizeof row->tainted, "%s", end->tainted);
     snprintf(row->unsteady, sizeof row->unsteady, "%s", end->unsteady);
     row->steady = end->steady;
-    if (end->metrics == 0)
+    const int quality = store_quality(plan, end);
+    if (quality < 0)
         return;
-    snprintf(row->metric, sizeof row->metric, "%s", end->last[0].name);
-    row->last = end->last[0].value;
-    row->best = end->best[0].value;
+    snprintf(row->metric, sizeof row->metric, "%s", end->last[quality].name);
+    row->last = end->last[quality].value;
+    row->best = end->best[quality].value;
 }
 
 /* ---- rows from the database ------------------------------------------------------------ */

@@ -68,7 +68,7 @@ static bool plugin_id(struct sql *s, const char *name, const char *path,
 static bool metric_id(struct sql *s, const char *name, int64_t *id, struct err *err)
 {
     static const char *const small[] = {"*loss*", "*error*", "*perplexity*", "*distance*", "*mse*"};
-    static const char *const percent[] = {"*accuracy*", "*%*", "*error*"};
+    static const char *const percent[] = {"*accuracy*", "*%*", "*error*", "exact"};
     int64_t better = 1;
     const char *unit = "1";
     for (size_t i = 0; i < sizeof small / sizeof *small; i++)
@@ -364,6 +364,7 @@ static bool write_step_time(struct store_run *r, const struct run_end *end, stru
 
 static bool write_metrics(struct store_run *r, const struct run_end *end, struct err *err)
 {
+    const int which = store_quality(&r->plan, end);
     int64_t quality = -1;
     bool good = store_run_value(r, "samples_per_s", "mean", end->samples_per_s, err) &&
                 store_run_value(r, "time_s", "total", end->time_s, err) &&
@@ -373,8 +374,8 @@ static bool write_metrics(struct store_run *r, const struct run_end *end, struct
     for (int i = 0; good && i < end->metrics; i++)
         good = store_run_value(r, end->last[i].name, "last", end->last[i].value, err) &&
                store_run_value(r, end->best[i].name, "best", end->best[i].value, err);
-    if (good && end->metrics)
-        good = metric_id(&r->store->sql, end->last[0].name, &quality, err);
+    if (good && which >= 0)
+        good = metric_id(&r->store->sql, end->last[which].name, &quality, err);
     return good && sql_run(&r->store->sql, err, "UPDATE run SET metric_id = ? WHERE id = ?", "Ii",
                            quality, r->id);
 }

@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/dump.h"
 #include "train/gauges.h"
+#include "train/judge.h"
 #include "train/profile.h"
 #include "train/steady.h"
 #include "train/trainer.h"
@@ -37,6 +38,7 @@ struct loop {
     double smooth_loss, smooth_metric;
     long long profiled; /* steps before per-op timing began; -1: not yet */
     bool stop;          /* the reason is in `end` */
+    struct judge judge; /* what was said when training had ended */
 };
 
 static double seconds(int64_t ns) { return (double)ns * 1e-9; }
@@ -236,12 +238,23 @@ static void keep_scores(struct run_end *end, const struct score *score)
     end->metrics = score->metrics;
 }
 
+/* Is this evaluation the last? A run that looks at a few steps does not ask what was learnt. */
+static bool is_final(const struct loop *l, const struct score *score)
+{
+    const struct run_spec *s = l->spec;
+    const bool reached =
+        s->to_accuracy > 0 && score->metrics > 0 && score->metric[0].value >= s->to_accuracy;
+    return s->max_steps <= 0 && (l->stop || reached || l->epoch + 1 >= l->t.recipe.epochs);
+}
+
 /* Fills what the evaluation knows; false when it met a NaN or was interrupted. */
 static bool evaluate(struct loop *l, struct run_epoch *e)
 {
     struct score score;
     const int64_t before = clock_ns();
     const bool finite = trainer_evaluate(&l->t, look_while_evaluating, l, &score);
+    if (finite && !loop_stop && is_final(l, &score) && judge_can(&l->t))
+        (void)judge_translations(&l->t, look_while_evaluating, l, &score, &l->judge);
     const int64_t spent = clock_ns() - before;
     l->eval_ns += (double)spent;
     if (!finite) {
@@ -257,6 +270,9 @@ static bool evaluate(struct loop *l, struct run_epoch *e)
     e->test_loss = score.loss;
     e->metrics = score.metrics;
     memcpy(e->test, score.metric, sizeof e->test);
+    memcpy(e->train, score.metric, sizeof e->train);
+    for (int i = 0; i < e->metrics; i++)
+        e->train[i].value = NAN; /* steps have given none of what is judged at the end only */
     return true;
 }
 
@@ -281,10 +297,8 @@ static void run_epoch(struct loop *l)
     e.items = l->t.steps * l->t.plan.batch;
     e.time_s = seconds(clock_ns() - l->began);
     e.train_loss = l->end.train_loss = sums.loss / sums.weight;
-    for (int i = 0; i < sums.metrics; i++) {
-        e.train[i] = e.test[i];
+    for (int i = 0; i < sums.metrics; i++)
         e.train[i].value = sums.metric[i] / sums.weight;
-    }
     e.step_ns = l->ns + first;
     e.steps = n;
     e.warm = warm > (size_t)first ? warm - (size_t)first : 0;
@@ -335,6 +349,15 @@ static void sum_up(struct loop *l)
     (void)noise_taint(&e->noise, e->tainted);
 }
 
+/* Of what has been learnt; not of what was stopped by hand. */
+static void tell_samples(struct loop *l)
+{
+    const int64_t before = clock_ns();
+    if (l->end.status == RUN_OK && l->spec->max_steps <= 0)
+        judge_tell(&l->t, &l->judge, l->sink);
+    l->eval_ns += (double)(clock_ns() - before);
+}
+
 static void train(struct loop *l, void (*say)(const char *what))
 {
     if (say)
@@ -350,6 +373,7 @@ static void train(struct loop *l, void (*say)(const char *what))
         run_epoch(l);
         check_target(l);
     }
+    tell_samples(l);
     sum_up(l);
     profile_tell_layers(l->t.program, l->sink);
     gauges_tell(&l->gauges, l->t.program, l->sink);
@@ -418,6 +442,7 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
     if (!fine && loop_stop) /* before the first step: decoding may take minutes */
         stop(&l, RUN_INTERRUPTED, "interrupted");
     l.end.harness_s = seconds(clock_ns() - l.born) - (l.steps_ns + l.eval_ns) * 1e-9;
+    judge_release(&l.judge);
     free(l.ns);
     gauges_release(&l.gauges);
     if (sink->end)

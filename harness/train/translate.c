@@ -193,3 +193,50 @@ bool translate_beam(const struct translator *t, const struct utterance *source, 
     prefix_net_free(a.net);
     return fine || (a.ended ? err_status(err, EXIT_INTERRUPTED, "interrupted") : false);
 }
+
+/* ------------------------------------------------------------------- attention */
+
+/* Its inputs: the source, and what was said so far at each step. */
+static void fill_whole(struct program *p, const struct utterance *source,
+                       const struct utterance *said)
+{
+    const struct tensor *in;
+    for (int i = 0; (in = program_tensor(p, TENSOR_INPUT, i)); i++) {
+        int32_t *to = in->data;
+        if (strcmp(in->name, "source") == 0)
+            memcpy(to, source->token, in->elements * sizeof *to);
+        else if (strcmp(in->name, "source_length") == 0)
+            *to = source->tokens;
+        else if (strcmp(in->name, "target_length") == 0)
+            *to = said->tokens;
+        else
+            for (size_t k = 0; k < in->elements; k++)
+                to[k] = strcmp(in->name, "next") == 0 ? -1 : k ? said->token[k - 1] : TOKEN_BEGIN;
+    }
+}
+
+float *translate_attention(const struct translator *t, const struct utterance *source,
+                           const struct utterance *said)
+{
+    const struct prefix_wish w = {
+        .plugin = t->plugin, .variant = t->variant, .language = t->language};
+    const struct program_options o = {
+        .threads = t->threads, .no_lanes = true, .share = t->share, .show = true};
+    if (source->tokens == 0 || said->tokens == 0)
+        return NULL;
+    struct nn_graph *g = prefix_net_graph(&w, 1, source->tokens, said->tokens);
+    struct err err;
+    struct program *p = graph_error(g) ? NULL : program_new(g, &o, &err);
+    const struct tensor *shown = p ? program_find(p, TENSOR_SHOWN, "attention") : NULL;
+    const size_t all = (size_t)said->tokens * (size_t)source->tokens;
+    float *copy = NULL;
+    if (shown && shown->elements == all) {
+        fill_whole(p, source, said);
+        (void)program_run(p);
+        copy = xmalloc(all * sizeof *copy);
+        memcpy(copy, shown->data, all * sizeof *copy);
+    }
+    program_free(p);
+    graph_free(g);
+    return copy;
+}

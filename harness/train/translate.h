@@ -37,6 +37,11 @@ __attribute__((warn_unused_result)) bool translate_greedy(const struct translato
                                                           struct utterance *said, bool *done,
                                                           struct err *err);
 
+/* What nn_show("attention") names while `said` is said to `source`: [said->tokens][source->tokens],
+ * malloc'ed; NULL: the network shows none, or nothing was said. */
+float *translate_attention(const struct translator *t, const struct utterance *source,
+                           const struct utterance *said);
+
 /* Up to `beam` translations of one source, best first; their number in *n. */
 __attribute__((warn_unused_result)) bool translate_beam(const struct translator *t,
                                                         const struct utterance *source, int beam,

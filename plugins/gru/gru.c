@@ -46,6 +46,7 @@ static void build(struct nn_graph *g, const void *config)
 
 /* clang-format off */
 #define CELL(h)    .hidden = (h), ORTHOGONAL
+#define REMEMBERING(h, steps) .hidden = (h), ORTHOGONAL, LARGE_INPUT, .span = (steps)
 static const struct nn_recipe recipe_row = ONE_CYCLE(128, 10, 2e-3f,
     "no paper has lines of pictures: Adam, one cycle, gradients clipped at 1");
 static const struct nn_recipe recipe_pixel = ONE_CYCLE(128, 2, 1e-3f,
@@ -66,9 +67,9 @@ static const struct nn_variant variants[] = {
     {"pixel", "pixel by pixel: 784 steps", NET(picture, nn_gru_, {CELL(128)}, 784),
      {51594, 38837504, 96.2, "accuracy", "mnist", "Bai, Kolter, Koltun 2018, Table 1"}, &recipe_pixel},
     {"adding", "the sum of two marked numbers among 200; always saying 1 is off by 1/6",
-     NET(adding, nn_gru_, {CELL(128)}, 200), {50817, 9984128, UNKNOWN}, &recipe_adding, "adding:200"},
+     NET(adding, nn_gru_, {REMEMBERING(128, 200)}, 200), {50817, 9984128, UNKNOWN}, &recipe_adding, "adding:200"},
     {"copy", "many to many: ten symbols to be said again 100 steps later",
-     NET(copy, nn_gru_, {CELL(128)}, 120), {55050, 6512640, UNKNOWN}, &recipe_copy, "copy:100"},
+     NET(copy, nn_gru_, {REMEMBERING(128, 120)}, 120), {55050, 6512640, UNKNOWN}, &recipe_copy, "copy:100"},
     {"char", "many to many: the next character of a text, two layers of 128, their state carried on: char-rnn's gru",
      NET(text, nn_gru_, {CELL(128)}, 50, 2), {182337, 9036800, UNKNOWN}, &recipe_char, "text"},
     {"names", "many to one: which language is a name of?",

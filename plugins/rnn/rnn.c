@@ -3,8 +3,8 @@
  *     h_t = f(W x_t + b + U h_t-1 + b')
  *     y_t = V h_t + c
  *
- * The hidden units of one step are the context units of the next: they are copied back "with fixed
- * weights of 1.0" (p. 183), so that the network has a memory without being told of time. Elman
+ * The hidden units of one step are the context units of the next, copied back through weights that
+ * stay 1: the network has a memory without being told of time. Elman
  * learns from each step alone, the context being an input like any other (variant elman); the other
  * variants send errors back through time, as Rumelhart, Hinton, Williams 1986 and Werbos 1990 do:
  * through the whole sequence, or, in a text, through a window at whose edge h is carried on. Two
@@ -47,15 +47,17 @@ static void build(struct nn_graph *g, const void *config)
 }
 
 /* clang-format off */
+#define CELL(h) .hidden = (h), ORTHOGONAL
+#define IRNN(h) .hidden = (h), .recurrent = {NN_INIT_IDENTITY, 1}, .input = {NN_INIT_NORMAL, 0.001f}, .relu = true, .one_bias = true
 static const struct nn_recipe recipe_row = ONE_CYCLE(128, 10, 1e-3f,
     "no paper has lines of pictures: Adam, one cycle, gradients clipped at 1");
 static const struct nn_recipe recipe_pixel = ONE_CYCLE(128, 2, 5e-4f,
     "two passes, of the hundreds that pixels want");
 static const struct nn_recipe recipe_irnn = ONE_CYCLE(32, 2, 1e-4f,
     "Adam with one cycle for SGD at 1e-8, or Keras' RMSprop at 1e-6; two passes for 900");
-static const struct nn_recipe recipe_adding = ONE_CYCLE(64, 5, 2e-3f,
+static const struct nn_recipe recipe_adding = ONE_CYCLE(32, 2, 1e-3f,
     "batches for single sequences; 50,000 sequences again and again for new ones");
-static const struct nn_recipe recipe_copy = ONE_CYCLE(64, 5, 2e-3f,
+static const struct nn_recipe recipe_copy = ONE_CYCLE(32, 8, 1e-3f,
     "Adam for RMSProp; 50,000 sequences again and again for new ones");
 static const struct nn_recipe recipe_char = ONE_CYCLE(50, 20, 2e-3f,
     "Adam with one cycle for RMSprop at 2e-3, which decays by 0.97 an epoch from the tenth on");
@@ -66,28 +68,28 @@ static const struct nn_recipe recipe_names = ONE_CYCLE(64, 10, 2e-3f,
 
 static const struct nn_variant variants[] = {
     {"row", "many to one: a picture line by line, 28 steps of 28 pixels, 128 units",
-     NET(picture, nn_rnn_, .steps = 28, .cell = {.hidden = 128, ORTHOGONAL}), {21514, 560384, UNKNOWN}, &recipe_row},
-    {"row64", "64 units", NET(picture, nn_rnn_, .steps = 28, .cell = {.hidden = 64, ORTHOGONAL}), {6666, 165504, UNKNOWN}, &recipe_row},
-    {"pixel", "pixel by pixel: 784 steps", NET(picture, nn_rnn_, .steps = 784, .cell = {.hidden = 128, ORTHOGONAL}),
+     NET(picture, nn_rnn_, {CELL(128)}, 28), {21514, 560384, UNKNOWN}, &recipe_row},
+    {"row64", "64 units", NET(picture, nn_rnn_, {CELL(64)}, 28), {6666, 165504, UNKNOWN}, &recipe_row},
+    {"pixel", "pixel by pixel: 784 steps", NET(picture, nn_rnn_, {CELL(128)}, 784),
      {18058, 12946688, 21.5, "accuracy", "mnist", "Bai, Kolter, Koltun 2018, Table 1"}, &recipe_pixel},
     {"irnn", "ReLU units that start as a sum: the identity for U. Le, Jaitly, Hinton 2015; 100 units on pixels",
-     NET(picture, nn_rnn_, .steps = 784, .cell = {.hidden = 100, .relu = true, .one_bias = true, .input = {NN_INIT_NORMAL, 0.001f}, .recurrent = {NN_INIT_IDENTITY, 1}}),
+     NET(picture, nn_rnn_, {IRNN(100)}, 784),
      {11210, 7919400, 93, "accuracy", "mnist", "Keras mnist_irnn, 900 epochs"}, &recipe_irnn},
-    {"adding", "the sum of two marked numbers among 200; always saying 1 is off by 1/6", NET(adding, nn_rnn_, .steps = 200, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"adding", "the sum of two marked numbers among 200; always saying 1 is off by 1/6", NET(adding, nn_rnn_, {CELL(128), LARGE_INPUT}, 200),
      {17025, 3328128, UNKNOWN}, &recipe_adding, "adding:200"},
-    {"copy", "many to many: ten symbols to be said again 100 steps later", NET(copy, nn_rnn_, .steps = 120, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"copy", "many to many: ten symbols to be said again 100 steps later", NET(copy, nn_rnn_, {CELL(128), LARGE_INPUT}, 120),
      {19210, 2273280, UNKNOWN}, &recipe_copy, "copy:100"},
-    {"char", "many to many: the next character of a text, two layers of 128, h carried on: char-rnn's rnn", NET(text, nn_rnn_, .steps = 50, .layers = 2, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"char", "many to many: the next character of a text, two layers of 128, h carried on: char-rnn's rnn", NET(text, nn_rnn_, {CELL(128)}, 50, 2),
      {66369, 3289600, UNKNOWN}, &recipe_char, "text"},
-    {"elman", "a window of one step, as in 1990: errors pass into the context, but not through it", NET(text, nn_rnn_, .steps = 1, .layers = 1, .cell = {.hidden = 150, .one_bias = true, ORTHOGONAL}),
+    {"elman", "a window of one step, as in 1990: errors pass into the context, but not through it", NET(text, nn_rnn_, {CELL(150), .one_bias = true}, 1, 1),
      {42215, 42000, UNKNOWN}, &recipe_elman, "text:1"},
-    {"names", "many to one: which language is a name of?", NET(names, nn_rnn_, .steps = 19, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"names", "many to one: which language is a name of?", NET(names, nn_rnn_, {CELL(128)}, 19),
      {26258, 452224, UNKNOWN}, &recipe_names, "names"},
-    {"spell", "one to many: a name of a language, which is read at the first step only; then letters already said", NET(spell, nn_rnn_, .steps = 19, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"spell", "one to many: a name of a language, which is read at the first step only; then letters already said", NET(spell, nn_rnn_, {CELL(128)}, 19),
      {36985, 637440, UNKNOWN}, &recipe_names, "names"},
-    {"one", "one to one: the whole picture as a single step, a perceptron with an idle context", NET(picture, nn_rnn_, .steps = 1, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"one", "one to one: the whole picture as a single step, a perceptron with an idle context", NET(picture, nn_rnn_, {CELL(128)}, 1),
      {118282, 118016, UNKNOWN}, &recipe_row},
-    {"unfused", "row, the equation step by step", NET(picture, nn_rnn_, .steps = 28, .by_hand = elman, .cell = {.hidden = 128, ORTHOGONAL}),
+    {"unfused", "row, the equation step by step", NET(picture, nn_rnn_, {CELL(128)}, 28, .by_hand = elman),
      {21514, 560384, UNKNOWN}, &recipe_row},
     {0},
 };

@@ -15,23 +15,23 @@
 
 #include "plugin.h"
 
+/* clang-format off */
 enum {
-    CHARACTERS = 65, /* of tiny Shakespeare */
-    SYMBOLS = 10,    /* of the copy task: eight, a blank and a mark */
-    LETTERS = 57,
-    LANGUAGES = 18, /* of PyTorch's tutorial of names */
+    CHARACTERS = 65,              /* of tiny Shakespeare */
+    SYMBOLS = 10,                 /* of the copy task: eight, a blank and a mark */
+    LETTERS = 57, LANGUAGES = 18, /* of PyTorch's tutorial of names */
 };
 
 struct net {
     void (*task)(struct nn_graph *g, const struct net *m);
     nn_value (*layer)(nn_value x, struct nn_recurrent_opts cell, const char *at); /* nn_rnn_, … */
     struct nn_recurrent_opts cell;
-    int steps, layers; /* steps: where the data leaves them open; layers: of text() */
-    float dropout;     /* between them */
-    bool both_ways;    /* names(): a second layer reads from the end */
-    nn_value (*by_hand)(nn_value x,
-                        const struct net *m); /* instead of `layer`: h of the last step */
+    int steps;      /* where the data leaves them open */
+    int layers;     /* of stacked() */
+    bool both_ways; /* names(): a second layer reads from the end */
+    nn_value (*by_hand)(nn_value x, const struct net *m); /* instead of `layer`: h of the last step */
 };
+/* clang-format on */
 
 static const nn_value all_steps; /* where lengths could be given */
 
@@ -128,13 +128,11 @@ static inline nn_value carried_on(nn_value x, const struct net *m)
     return h;
 }
 
-/* Dropout between layers, not in time: Zaremba, Sutskever, Vinyals 2014. */
 static inline nn_value stacked(nn_value x, const struct net *m)
 {
     for (int i = 1; i <= m->layers; i++) {
         nn_row(x.graph, "hidden%d", i);
         x = carried_on(x, m);
-        x = m->dropout > 0 ? nn_dropout(x, m->dropout) : x;
     }
     return x;
 }
@@ -177,18 +175,16 @@ static inline void names(struct nn_graph *g, const struct net *m)
 
 /* ---------------------------------------------------------------- recipes */
 
-/* Adam with one cycle that rises for a tenth of its epochs; gradients of more than 1 are clipped.
- */
-#define ONE_CYCLE(batch_, epochs_, rate_, note_)                                        \
-    {                                                                                   \
-        NN_RECIPE_HEADER, .batch = (batch_), .epochs = (epochs_), .optimizer = NN_ADAM, \
-                          .schedule = NN_ONE_CYCLE, .rate = (rate_),                    \
-                          .warmup_epochs = 0.1f * (epochs_), .final_factor = 0.01f,     \
-                          .clip_norm = 1, .note = (note_)                               \
-    }
+/* clang-format off */
+/* Adam with one cycle that rises for a tenth of its epochs; gradients of more than 1 are clipped. */
+#define ONE_CYCLE(batch_, epochs_, rate_, note_)                                                                       \
+    {NN_RECIPE_HEADER, .batch = (batch_), .epochs = (epochs_), .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE,         \
+     .rate = (rate_), .warmup_epochs = 0.1f * (epochs_), .final_factor = 0.01f, .clip_norm = 1, .note = (note_)}
 
-#define NET(...)   (&(const struct net){__VA_ARGS__})
-#define ORTHOGONAL .recurrent = {NN_INIT_ORTHOGONAL, 1}
-#define UNKNOWN    0, NULL, NULL, NULL
+#define NET(...)    (&(const struct net){__VA_ARGS__})
+#define ORTHOGONAL  .recurrent = {NN_INIT_ORTHOGONAL, 1}
+#define LARGE_INPUT .input = {NN_INIT_NORMAL, 1} /* of inputs that are one or two numbers; Glorot's law is for many */
+#define UNKNOWN     0, NULL, NULL, NULL
+/* clang-format on */
 
 #endif

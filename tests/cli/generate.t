@@ -36,6 +36,30 @@ bench run mlp --data digits --max-steps 2 --save "$dir/m.safetensors" --no-recor
 is $status 0 "--save of a network for images"
 bench run mlp --data digits --max-steps 2 --init "$dir/m.safetensors" --no-record
 is $status 0 "and --init from it"
+# Stopped by hand: what there is is saved, if it was asked for.
+"$BENCH" run "$net:speak" --data "$dir/a.txt" --epochs 100000 --save "$dir/half.safetensors" --no-record >"$dir/out" 2>"$dir/err" &
+worker=$!
+for i in $(seq 200); do grep -q 'epoch  1' "$dir/err" && break; sleep 0.1; done
+kill -TERM $worker
+status=0; wait $worker || status=$?
+is $status 130 "interrupted: exit 130"
+ok "$(test -s "$dir/half.safetensors"; echo $?)" "and saved"
+
+# ---- translations of the test set at the end of a run
+bench run "$net:attend" --time-budget 1 --threads 1 --json -q
+is $status 0 "attend: runs"
+is "$(awk -v e="$(json "$dir/out" runs 0 metrics exact)" 'BEGIN { print (e >= 0 && e <= 100) ? "percent" : e }')" percent "exact, beside the accuracy"
+bench run "$net:attend" --max-steps 5 --threads 1 --json -q
+is "$(json "$dir/out" runs 0 metrics exact)" null "not of a look at a few steps"
+mkdir "$dir/pairs"
+for i in $(seq 300); do echo "the cat $((i % 7)) sat on mat $i"; done >"$dir/pairs/train.en"
+sed 's/the/die/; s/cat/katze/; s/sat on/sitzt auf/' "$dir/pairs/train.en" >"$dir/pairs/train.de"
+bench run "$net:pairs" --data "$dir/pairs" --epochs 2 --threads 1 --json -q
+is $status 0 "pairs: runs"
+is "$(awk -v e="$(json "$dir/out" runs 0 metrics bleu)" 'BEGIN { print (e >= 0 && e <= 100) ? "score" : e }')" score "bleu"
+first=$(json "$dir/out" runs 0 metrics bleu)
+bench run "$net:pairs" --data "$dir/pairs" --epochs 2 --threads 2 --json -q
+is "$(json "$dir/out" runs 0 metrics bleu)" "$first" "the same on two threads"
 
 # ---- text that runs on
 for i in $(seq 1000); do echo "the cat sat on mat $((i % 10))"; done >"$dir/b.txt"

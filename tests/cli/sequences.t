@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sequences: generated tasks, texts and pairs by --data, what is told, refused and recorded.
 . tests/cli/tap.sh
-export XDG_DATA_HOME="$dir/share" BENCH_DATA="$dir/data"
+export XDG_DATA_HOME="$dir/share" BENCH_DATA="$dir/data" BENCH_SYSROOT="$dir/none" # whatever is installed here
 net=${BENCH_BUILD:-build/release}/tests/plugins/bench-sequences.so
 
 bench run "$net:adding" --epochs 1 --max-steps 800 --threads 1 --json

@@ -619,13 +619,13 @@ class Addition(Sequences):
 
     def __init__(self, hidden=128):
         super().__init__()
-        self.cell("hidden", "one bias", 12, hidden)
+        self.cell("backward", "one bias", 12, hidden)
         self.cell("decoder", "one bias", hidden, hidden)
         self.output = nn.Linear(hidden, 12)
 
     def forward(self, source_length, source, next):
         x = F.one_hot(source, 12).to(self.output.weight.dtype)
-        _, (h, _) = self.run("hidden", x, source_length, None, True)
+        _, (h, _) = self.run("backward", x, source_length, None, True)
         y, _ = self.run("decoder", h[:, None].expand(-1, next.shape[1], -1))
         return score(self.output(y), next)
 
@@ -652,6 +652,41 @@ class Stacks(Sequences):
             x, end = self.run(f"encoder{i}", x, source_length, None, True)
             y, _ = self.run(f"decoder{i}", y, None, end)
         return score(self.output(y), next, 0.1)
+
+
+class Attention(Sequences):
+    """Bahdanau et al. 2015 with PyTorch's GRU: read from both ends; each step of the writer attends first."""
+
+    tokens, lengths = {"source": 20, "target": 15, "next": 15}, {"source": 7, "target": 6}
+    inputs = [Input("source_length", (), 1, 8), Input("source", (7,), 0, 20, "source_length", 0),
+              Input("target", (6,), 0, 15, "source_length", 0), Input("next", (6,), 0, 15, "source_length", -1)]
+
+    def __init__(self, width=32, read=64, hidden=128, keys=64):
+        super().__init__()
+        self.source, self.target = nn.Embedding(20, width), nn.Embedding(15, width)
+        self.cell("encoder_forward", "gru", width, read)
+        self.cell("encoder_backward", "gru", width, read)
+        self.begin, self.keys = nn.Linear(2 * read, hidden), nn.Linear(2 * read, keys)
+        self.cell("decoder", "gru", width + 2 * read, hidden)
+        self.decoder.query, self.decoder.v = nn.Parameter(torch.empty(keys, hidden)), nn.Parameter(torch.empty(keys))
+        self.output = nn.Linear(hidden + 2 * read + width, 15)
+
+    def attend(self, h, keys, values, length):
+        e = torch.tanh((h @ self.decoder.query.T)[:, None] + keys) @ self.decoder.v
+        e = e.masked_fill(torch.arange(e.shape[1]) >= length[:, None], -torch.inf)
+        return (torch.softmax(e, 1)[..., None] * values).sum(1)
+
+    def forward(self, source_length, source, target, next):
+        x, y, d = self.source(source), self.target(target), self.decoder
+        forward, end = self.run("encoder_forward", x, source_length)
+        backward, first = self.run("encoder_backward", x, source_length, None, True)
+        values = torch.cat([forward, backward], 2)
+        h, keys, known = torch.tanh(self.begin(torch.cat([end, first], 1))), self.keys(values), []
+        for t in range(y.shape[1]):
+            c = self.attend(h, keys, values, source_length)
+            h = torch.gru_cell(torch.cat([y[:, t], c], 1), h, d.weight_ih_l0, d.weight_hh_l0, d.bias_ih_l0, d.bias_hh_l0)
+            known.append(torch.cat([h, c, y[:, t]], 1))
+        return score(self.output(torch.stack(known, 1)), next)
 
 
 # ---- name, variant, network and its arguments, batch, optimizer as in struct nn_recipe
@@ -714,6 +749,7 @@ GOLDEN = [
     ("gru", "char", (Characters, "gru"), 6, SGD, 0.3, 0.9, 0, 1),
     ("gru", "before", (RowByRow, "before"), 8, SGD, 0.1, 0.9, 0, 1),
     ("seq2seq", "plain", (Stacks,), 4, ADAM, 1e-3, 0.9, 0, 1),
+    ("seq2seq", "dates", (Attention,), 6, ADAM, 3e-3, 0.9, 0, 1),
 ]
 
 
