@@ -1,8 +1,8 @@
 /* recurrent_attend_f32 — attention inside the time loop of recurrent.h, step by step.
  *
- *     before a step   q = Wq h, a product; c and alpha, sample by sample (attend_f32.c); a += Wc c
- *     after it        dc = da Wc + dy, a product; then what c had: dq, and the sums of keys,
- * values, v
+ *     before a step   q = Wq h, a product; c and alpha, sample by sample (attend_f32.c); Wc c is
+ * part of the step's own product, but for a GRU, whose a += Wc c is one before it after it dc = da
+ * Wc + dy, a product; then what c had: dq, and the sums of keys, values, v
  *
  * dq reaches h in the next earlier step's product. Sums of a sample grow in the order in which the
  * loop comes by, latest step first; those of v are each sample's own and added in order. */
@@ -75,10 +75,16 @@ static void pack(const struct rnn_job *j, bool backward)
     const int H = r->H, E = r->attend.E, G = j->G;
     const struct rnn_weights query = {r->query_w, (size_t)H, true, r->attend.A, H, 1, 0, 0},
                              forth = {r->context_w, r->ld_context_w, true, H, E, G, 0, 0},
+                             beside = {r->context_w, r->ld_context_w, true, H, E, G, H, H + E},
                              back = {r->context_w, r->ld_context_w, false, E, G * H, 1, 0, 0};
     if (!backward)
         KN(recurrent_pack)(j, &query, j->attend.packed_query);
-    KN(recurrent_pack)(j, backward ? &back : &forth, j->attend.packed_context);
+    if (backward)
+        KN(recurrent_pack)(j, &back, j->attend.packed_context);
+    else if (rnn_beside(r))
+        KN(recurrent_pack)(j, &beside, j->packed);
+    else
+        KN(recurrent_pack)(j, &forth, j->attend.packed_context);
 }
 
 static void clear(const struct rnn_job *j, float *rows, int width)
@@ -160,7 +166,8 @@ static void finish_context(const struct rnn_job *j, const struct rnn_tile *t, vo
     }
 }
 
-static void attend_samples(const struct rnn_job *j)
+/* c to rows ld apart. */
+static void attend_samples(const struct rnn_job *j, float *rows, size_t ld)
 {
     const struct kn_attend *const a = &j->r->attend;
     const size_t S = (size_t)a->S, E = (size_t)a->E;
@@ -168,7 +175,7 @@ static void attend_samples(const struct rnn_job *j)
     rnn_share(j, (size_t)j->active, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
         const struct attend_to sample = to_of(a, (size_t)j->sample[i]);
-        float *const c = j->attend.c + i * j->attend.ldc;
+        float *const c = rows + i * ld;
         KN(attend_row)(&sample, j->attend.q + i * j->attend.ldq, a->alpha + j->at[i] * S, c);
         memcpy(a->y + j->at[i] * E, c, E * sizeof *c);
     }
@@ -176,12 +183,12 @@ static void attend_samples(const struct rnn_job *j)
         crew_wait(j->crew);
 }
 
-void KN(recurrent_attend_step)(const struct rnn_job *j, const float *h)
+void KN(recurrent_attend_step)(const struct rnn_job *j, float *x, bool zero)
 {
     const struct kn_recurrent *const r = j->r;
     if (r->attend.A == 0)
         return;
-    const struct rnn_product query = {.x = h,
+    const struct rnn_product query = {.x = zero ? NULL : x,
                                       .ldx = j->ldx,
                                       .units = r->attend.A,
                                       .K = r->H,
@@ -196,7 +203,11 @@ void KN(recurrent_attend_step)(const struct rnn_job *j, const float *h)
                                         .w = j->attend.packed_context,
                                         .finish = finish_context};
     KN(recurrent_product)(j, &query);
-    attend_samples(j);
+    if (rnn_beside(r)) {
+        attend_samples(j, x + r->H, j->ldx);
+        return;
+    }
+    attend_samples(j, j->attend.c, j->attend.ldc);
     KN(recurrent_product)(j, &context);
 }
 

@@ -25,16 +25,20 @@ size_t KN(recurrent_packed)(int units, int K, int gates)
 
 /* ------------------------------------------------------------------ scratch */
 
-/* Of rows of x: the gates', and behind them the query's gradient. */
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Of rows of x: backward the gates', and behind them the query's gradient; forward h and c. */
 static size_t pitch_x(const struct kn_recurrent *r)
 {
-    return pitch((size_t)kn_cell_gates(r->cell) * (size_t)r->H + (size_t)r->attend.A);
+    const size_t H = (size_t)r->H, G = (size_t)kn_cell_gates(r->cell);
+    return pitch(larger(G * H + (size_t)r->attend.A, H + (size_t)rnn_beside(r)));
 }
 
-/* U, and Wq below it. */
+/* U, and below it backward Wq, forward perhaps Wc. */
 static size_t packed_floats(const struct kn_recurrent *r, int gates)
 {
-    return KN(recurrent_packed)(r->H, r->H, gates) + KN(recurrent_packed)(r->H, r->attend.A, 1);
+    return larger(KN(recurrent_packed)(r->H, gates * r->H + r->attend.A, 1),
+                  KN(recurrent_packed)(r->H, r->H + rnn_beside(r), gates));
 }
 
 static size_t shared_floats(const struct kn_recurrent *r)

@@ -11,9 +11,10 @@
  * to threads by length, the longest first: those still running are the first ones of each.
  * The order of every sum is that of gemm_core.h: neither split nor lengths change a bit.
  *
- * Attention (recurrent_attend_f32.c) puts its own products and rows between: the query's and the
- * context's before a step, their gradients after it. The gradient by the query stands in the row
- * behind those by the gates, and Wq below U, so that both reach h in one product. */
+ * Attention (recurrent_attend_f32.c) puts its own products and rows between: the query's before a
+ * step, gradients by context and query after it. What it makes stands in the row behind what the
+ * next product reads anyway, and its weights below U: c behind h, unless a GRU wants U h alone, and
+ * backward dq behind the gates' gradient. */
 #ifndef RECURRENT_CORE_H
 #define RECURRENT_CORE_H
 
@@ -108,6 +109,12 @@ void KN(recurrent_pack)(const struct rnn_job *j, const struct rnn_weights *w, fl
 /* Floats of such panels. */
 size_t KN(recurrent_packed)(int units, int K, int gates);
 
+/* Terms of a step's forward product beside h: those of c. */
+static inline int rnn_beside(const struct kn_recurrent *r)
+{
+    return r->cell == KN_GRU || r->cell == KN_GRU_BEFORE ? 0 : r->attend.E;
+}
+
 /* This thread's share of n things that belong to the samples of its group. */
 static inline void rnn_share(const struct rnn_job *j, size_t n, size_t grain, size_t *from,
                              size_t *to)
@@ -125,9 +132,9 @@ void KN(recurrent_attend_cut)(struct rnn_job *j, size_t slot, float *shared, flo
  * begins in a row of x (forward: 0), zeroes sums. Wait before use. */
 void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms);
 
-/* Before a step's products: from the rows h of its state (NULL: 0) makes q, alpha, c and adds Wc c
- * to the gates. */
-void KN(recurrent_attend_step)(const struct rnn_job *j, const float *h);
+/* Before a step's products: from the rows x of its state makes q, alpha and c, which it puts behind
+ * h, or of which it adds Wc c to the gates; `zero`: h is 0. */
+void KN(recurrent_attend_step)(const struct rnn_job *j, float *x, bool zero);
 
 /* After them: from the rows of da, the gates' gradient, makes those of c, then of q, alpha, keys,
  * values and v; dq to rows ldx apart. */

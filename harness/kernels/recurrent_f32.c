@@ -223,16 +223,21 @@ static const struct {
     [KN_GRU] = {finish_gru, NULL, 3},       [KN_GRU_BEFORE] = {finish_reset, finish_fresh, 2},
 };
 
+/* Is h before the step 0? */
+static bool is_zero(const struct rnn_job *j, const struct forward *f)
+{
+    return f->s == 0 && !j->r->h0;
+}
+
 static struct rnn_product step_product(const struct rnn_job *j, struct forward *f)
 {
     const struct kn_recurrent *const r = j->r;
     const size_t H = (size_t)r->H, GH = (size_t)j->G * H;
-    const bool zero = f->s == 0 && !r->h0;
     struct rnn_product p = {
-        .x = zero ? NULL : f->h[0],
+        .x = is_zero(j, f) && !rnn_beside(r) ? NULL : f->h[0],
         .ldx = j->ldx,
         .units = r->H,
-        .K = r->H,
+        .K = r->H + rnn_beside(r),
         .gates = cells[r->cell].gates,
         .w = j->packed,
         .finish = cells[r->cell].finish,
@@ -297,7 +302,7 @@ void KN(recurrent_f32)(const struct kn_recurrent *r, const struct crew *crew, vo
 {
     struct rnn_job j = KN(recurrent_job)(r, crew, work);
     const int H = r->H, first = cells[r->cell].gates;
-    struct rnn_weights u = {r->w, (size_t)H, true, H, H, first, 0, 0};
+    struct rnn_weights u = {r->w, (size_t)H, true, H, H, first, 0, H + rnn_beside(r)};
     KN(recurrent_pack)(&j, &u, j.packed);
     u.w += (size_t)first * (size_t)H * (size_t)H;
     u.gates = 1;
@@ -312,7 +317,7 @@ void KN(recurrent_f32)(const struct kn_recurrent *r, const struct crew *crew, vo
         struct forward f = {{j.x[s % 2], j.x[(s + 1) % 2]}, s};
         KN(recurrent_at)(&j, s);
         const struct rnn_product p = step_product(&j, &f);
-        KN(recurrent_attend_step)(&j, p.x);
+        KN(recurrent_attend_step)(&j, f.h[0], is_zero(&j, &f));
         KN(recurrent_product)(&j, &p);
         if (cells[r->cell].then)
             then(&j, &f);
