@@ -108,7 +108,7 @@ static void read_both_ways(nn_value x, const struct net *m, struct source *s)
     s->h[0] = nn_tanh(nn_linear(ends, m->o.hidden, .no_bias = m->o.no_bias));
 }
 
-static struct source read(struct nn_graph *g, const struct net *m)
+static struct source read_source(struct nn_graph *g, const struct net *m)
 {
     struct source s = {0};
     const nn_value x = embedded(g, "source", 0, m);
@@ -160,7 +160,7 @@ static nn_value look_back(nn_value x, const struct source *s, const struct net *
     return c;
 }
 
-static struct known write(nn_value y, const struct source *s, const struct net *m)
+static struct known write_target(nn_value y, const struct source *s, const struct net *m)
 {
     struct known k = {.y = y};
     if (m->context == ADDITIVE) {
@@ -224,8 +224,8 @@ static void build(struct nn_graph *g, const void *config)
     const struct net *m = config;
     if (m->init.kind)
         nn_default_init(g, m->init);
-    const struct source s = read(g, m);
-    const struct known k = write(embedded(g, "target", 1, m), &s, m);
+    const struct source s = read_source(g, m);
+    const struct known k = write_target(embedded(g, "target", 1, m), &s, m);
     const nn_value x = read_out(&k, &s, m);
     say(m->readout == JOINED ? x : nn_dropout(x, m->dropout), m);
 }
@@ -265,12 +265,12 @@ static const struct nn_recipe recipe_plain = {
             "the paper has not: 29,000 sentences, not twelve millions"
 };
 
-static const struct nn_recipe recipe_toy = {
-    NN_RECIPE_HEADER,
-    .batch = 64, .epochs = 3, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 3e-3f, .clip_norm = 1,
-    .warmup_epochs = 0.5f, .final_factor = 0.01f,
-    .note = "a tenth of the paper's units or less; Adam with one cycle of rates for Adadelta"
-};
+#define TOY_RECIPE(epochs_) {                                                                                         \
+    NN_RECIPE_HEADER,                                                                                                 \
+    .batch = 64, .epochs = (epochs_), .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 3e-3f, .clip_norm = 1,  \
+    .warmup_epochs = 0.5f, .final_factor = 0.01f,                                                                     \
+    .note = "a tenth of the paper's units or less; Adam with one cycle of rates for Adadelta" }
+static const struct nn_recipe recipe_toy = TOY_RECIPE(3), recipe_sums = TOY_RECIPE(14);
 static const struct nn_recipe recipe_attention = {
     NN_RECIPE_HEADER,
     .batch = 64, .epochs = 8, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 1e-3f, .clip_norm = 1,
@@ -289,7 +289,7 @@ static const struct nn_variant variants[] = {
     {"dates", "attention reads a dozen ways to write a day, and writes one",
      NET(.words = {48, 15}, .steps = {29, 11}, TOY), {188367, 2738400, UNKNOWN}, NULL, "dates"},
     {"addition", "attention learns to add numbers of up to three digits",
-     NET(.words = {15, 14}, .steps = {7, 5}, TOY), {186990, 952576, UNKNOWN}, NULL, "addition:3"},
+     NET(.words = {15, 14}, .steps = {7, 5}, TOY), {186990, 952576, UNKNOWN}, &recipe_sums, "addition:3"},
     {"reverse", "words of up to twenty letters backwards",
      NET(.words = {30, 30}, .steps = {20, 21}, TOY), {192606, 3674048, UNKNOWN}, NULL, "reverse:20"},
     {"plain", "two layers of LSTM read the source backwards, two write; no attention: [1] on a small scale",
