@@ -270,7 +270,7 @@ static const struct nn_recipe recipe_plain = {
     .batch = 64, .epochs = (epochs_), .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 3e-3f, .clip_norm = 1,  \
     .warmup_epochs = 0.5f, .final_factor = 0.01f,                                                                     \
     .note = "a tenth of the paper's units or less; Adam with one cycle of rates for Adadelta" }
-static const struct nn_recipe recipe_toy = TOY_RECIPE(3), recipe_sums = TOY_RECIPE(14);
+static const struct nn_recipe recipe_toy = TOY_RECIPE(4), recipe_sums = TOY_RECIPE(14);
 static const struct nn_recipe recipe_attention = {
     NN_RECIPE_HEADER,
     .batch = 64, .epochs = 8, .optimizer = NN_ADAM, .schedule = NN_ONE_CYCLE, .rate = 1e-3f, .clip_norm = 1,
