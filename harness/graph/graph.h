@@ -183,6 +183,7 @@ struct nn_graph *graph_copy(const struct nn_graph *g);             /* build.c */
 bool graph_take_part(struct nn_graph *g, const struct program_options *o); /* decode.c: program_options.part */
 void graph_drop_dropout(struct nn_graph *g);                       /* rewrite.c: for evaluation */
 void graph_fold_norms(struct nn_graph *g, bool into_layers);       /* fold.c: batch norm, for evaluation */
+void graph_look_up_products(struct nn_graph *g);                   /* lookup.c: linear layers behind embeddings */
 void graph_simplify(struct nn_graph *g);                           /* fuse.c: patterns that must precede the gradient */
 bool graph_lay_out(struct nn_graph *g);                            /* layout.c: chooses lanes, adds to_lanes/from_lanes */
 bool graph_derive(struct nn_graph *g);                             /* grad.c: appends the backward pass */

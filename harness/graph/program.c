@@ -27,8 +27,10 @@ static bool pass_all(struct nn_graph *g, const struct program_options *o)
         graph_drop_dropout(g);
         graph_fold_norms(g, !o->no_fuse);
     }
-    if (!o->no_fuse)
+    if (!o->no_fuse) {
+        graph_look_up_products(g);
         graph_simplify(g);
+    }
     graph_sweep(g);
     force_algo(g, o->conv_algo);
     if (!o->no_lanes && !graph_lay_out(g))
