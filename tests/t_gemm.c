@@ -174,23 +174,28 @@ static void test_shapes(void)
     }
 }
 
-/* Longer than one block of K, wider and higher than one block of panels. */
+/* Longer than one block of K, wider and higher than one block of panels; then with rows more than
+ * a page apart, which are packed by the first tile that reads them. */
 static void test_blocks(void)
 {
     static const int shapes[][3] = {{21, 300, 5},   {6, 259, 12},   {30, 40, 1030}, {5, 70, 1500},
                                     {3, 1100, 600}, {270, 50, 129}, {40, 5, 700},   {1, 1, 3000}};
-    for (int form = 0; form < 4; form++) {
+    for (int form = 0; form < 8; form++) {
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,
-                               .pad = form == 3 ? 5 : 0,
+                               .pad = form & 4    ? 1030
+                                      : form == 3 ? 5
+                                                  : 0,
                                .e = {.accumulate = form == 1}};
         double worst = 0;
         char where[128] = "";
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             if (kn->lanes > 1 || i < 3)
                 check(shapes[i][0], shapes[i][1], shapes[i][2], &f, &worst, where);
-        ok(worst <= 1, "%s %c%c: several blocks, worst error %.2f of the bound (%s)", kn->isa,
-           "NT"[f.ta], "NT"[f.tb], worst, where);
+        ok(worst <= 1,
+           "%s %c%c: several blocks, rows %d floats apart and more, worst error %.2f "
+           "of the bound (%s)",
+           kn->isa, "NT"[f.ta], "NT"[f.tb], f.pad, worst, where);
     }
 }
 
@@ -259,6 +264,7 @@ static void test_threads(void)
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,
                                .batch = form & 4 ? 3 : 0,
+                               .pad = form & 4 ? 1024 : 0,
                                .bias = true,
                                .e = {.act = KN_ACT_TANH}};
         int differ = 0;

@@ -66,7 +66,7 @@ static struct gemm_x x_patches(const struct gemm_block *b, int i, int n, int k, 
     const struct patches *p = &((const struct conv_grid *)b->of_x)->patches;
     const int line = patch_line(p), width = p->W * p->C;
     if (kc == 0)
-        return (struct gemm_x){room, GEMM_KC_PITCH, 1};
+        return (struct gemm_x){room, GEMM_KC_PITCH, 1, NULL};
     struct place at = patch_place(p, i);
     for (int r = 0; r < n; r++, place_next(p, &at)) {
         float *to = room + r * GEMM_KC_PITCH;
@@ -78,7 +78,7 @@ static struct gemm_x x_patches(const struct gemm_block *b, int i, int n, int k, 
             done += now;
         }
     }
-    return (struct gemm_x){room, GEMM_KC_PITCH, 1};
+    return (struct gemm_x){room, GEMM_KC_PITCH, 1, NULL};
 }
 
 static size_t padded(int n) { return (size_t)(n + GEMM_NR - 1) / GEMM_NR * GEMM_NR; }

@@ -36,7 +36,7 @@ static struct gemm_x x_dy(const struct gemm_block *b, int i, int n, int k, int k
     const struct operands *o = b->of_x;
     const size_t O = (size_t)o->g->c->O;
     (void)n, (void)kc, (void)room;
-    return (struct gemm_x){o->g->dy + (size_t)(o->first + k) * O + i, 1, O};
+    return (struct gemm_x){o->g->dy + (size_t)(o->first + k) * O + i, 1, O, NULL};
 }
 
 /* n points whose patches lie inside, `step` floats apart. */

@@ -114,7 +114,8 @@ static struct gemm_fetch fetch(const struct winograd_grad *g, const struct rect 
 static void panel_product(const struct winograd_grad *g, const struct rect *r, int point, int i,
                           int rows)
 {
-    const int kc = gemm_kc(r->tiles), heights = (rows + GEMM_MR - 1) / GEMM_MR;
+    const int kc = gemm_kc_of(r->tiles, (r->tiles + GEMM_KC - 1) / GEMM_KC),
+              heights = (rows + GEMM_MR - 1) / GEMM_MR;
     const int all = heights * panels(r->rows);
     const float *w = w_panel(g, r, point, i / GEMM_NR), *const v = v_panel(g, r, point);
     float *const sums = g->rect + (size_t)point * rect_plane(g) + (size_t)i * GEMM_NR;

@@ -133,12 +133,17 @@ static struct gemm_tile tile_of(struct pass *p)
                               .fetch = &p->fetch};
 }
 
-static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t, struct gemm_y *y)
+/* x and y become the packed panels where the tile has packed them. */
+static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t, struct gemm_x *x,
+                        struct gemm_y *y)
 {
     const int i = tile_start(p, row);
     t->cols = panel_cols(p, panel);
+    t->x = *x;
     t->y = *y;
     one_tile(p, i, tile_start(p, row + 1) - i, p->j0 + panel * GEMM_NR, t);
+    if (x->keep)
+        *x = (struct gemm_x){x->keep, 1, GEMM_MR_PITCH, NULL};
     if (y->keep)
         *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }
@@ -149,14 +154,14 @@ static void by_rows(struct pass *p)
     struct gemm_y ys[GEMM_PANELS];
     struct gemm_tile tile = tile_of(p);
     for (int t = 0; t < p->tiles; t++) {
-        tile.x = tile_of_x(p, t, p->room->x);
+        struct gemm_x x = tile_of_x(p, t, p->room->x);
         if (t > 0)
             expect_x(p, t + 1);
         for (int panel = 0; panel < p->panels; panel++) {
             if (t == 0)
                 ys[panel] =
                     panel_of_y(p, panel, p->room->y + (size_t)panel * GEMM_NR * (size_t)p->kc);
-            row_of_tile(p, t, panel, &tile, &ys[panel]);
+            row_of_tile(p, t, panel, &tile, &x, &ys[panel]);
         }
     }
 }
@@ -178,10 +183,8 @@ static void by_columns(struct pass *p, int stay, float *rooms)
             struct gemm_y y = block > 0 ? ys[panel] : panel_of_y(p, panel, p->room->y + kept);
             if (block > 0 && panel + 1 < p->panels && ys[panel + 1].k == GEMM_NR)
                 p->fetch = gemm_fetch_panel(ys[panel + 1].at, p->kc);
-            for (int t = from; t < to; t++) {
-                tile.x = xs[t - from];
-                row_of_tile(p, t, panel, &tile, &y);
-            }
+            for (int t = from; t < to; t++)
+                row_of_tile(p, t, panel, &tile, &xs[t - from], &y);
             if (blocks > 1)
                 ys[panel] = y;
         }

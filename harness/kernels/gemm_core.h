@@ -31,6 +31,8 @@ enum {
     GEMM_LEAN = VF == 8,     /* rounds with and without fetching are loops of their own */
     GEMM_X_PACKED = VF == 8, /* panels of X are packed along i and stay, see x_stays */
     GEMM_KC = GEMM_X_PACKED ? 320 : 800, /* a panel of Y or else of X stays in L1 */
+    GEMM_KC_WIDE = 400,                  /* instead, where L2 then holds a thousand columns of Y; */
+    GEMM_KC_MORE = 112, /* so many terms are rather added to a block than made one of their own */
     GEMM_KC_PITCH = GEMM_KC + 16, /* row pitch of a copied panel: rows must not share a set of L1 */
     GEMM_MR_PITCH = GEMM_X_PACKED ? GEMM_MR : (GEMM_MR + VF - 1) / VF * VF, /* if along i */
     GEMM_X_ROOM = GEMM_MR_PITCH * GEMM_KC_PITCH,
@@ -38,10 +40,12 @@ enum {
     GEMM_TILES = 64   /* of X, at most, that stay while Y passes by */
 };
 
-/* X[i][k] is at[i * row + k * k]; one of the two strides is 1. */
+/* X[i][k] is at[i * row + k * k]; one of the two strides is 1. Where row is 1, keep may say where
+ * the first tile that uses it shall pack it, [kc][GEMM_MR_PITCH], while multiplying. */
 struct gemm_x {
     const float *at;
     size_t row, k;
+    float *keep;
 };
 
 /* Y[k][j] is at[k * k + j]. A packed panel has k = GEMM_NR, zeros behind the last column
@@ -134,11 +138,19 @@ struct gemm_block {
     const struct kn_epilogue *epilogue;
 };
 
-/* Terms in one block of the sum over K: a function of K alone, see Rounding. */
+/* K in so many equal blocks, a multiple of a round of the micro-kernel. */
+static inline int gemm_kc_of(int K, int blocks)
+{
+    return blocks <= 1 ? K : ((K + blocks - 1) / blocks + 3) / 4 * 4;
+}
+
+/* Terms in one block of the sum over K: a function of K and the machine alone, see Rounding. */
 static inline int gemm_kc(int K)
 {
-    const int blocks = (K + GEMM_KC - 1) / GEMM_KC;
-    return blocks <= 1 ? K : ((K + blocks - 1) / blocks + 3) / 4 * 4;
+    enum { WIDE_L2 = 2 << 20 };
+    if (GEMM_X_PACKED || kn_caches()->l2 < WIDE_L2)
+        return gemm_kc_of(K, (K + GEMM_KC - 1) / GEMM_KC);
+    return gemm_kc_of(K, (K - GEMM_KC_MORE + GEMM_KC_WIDE - 1) / GEMM_KC_WIDE);
 }
 
 /* Columns of a block, a multiple of GEMM_NR: half of the L2 cache. */

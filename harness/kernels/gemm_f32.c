@@ -17,8 +17,8 @@ static struct gemm_x x_in_place(const struct gemm_block *b, int i, int n, int k,
 {
     const struct matrix *m = b->of_x;
     (void)n, (void)kc, (void)room;
-    return m->turned ? (struct gemm_x){m->at + (size_t)k * m->ld + i, 1, m->ld}
-                     : (struct gemm_x){m->at + (size_t)i * m->ld + k, m->ld, 1};
+    return m->turned ? (struct gemm_x){m->at + (size_t)k * m->ld + i, 1, m->ld, NULL}
+                     : (struct gemm_x){m->at + (size_t)i * m->ld + k, m->ld, 1, NULL};
 }
 
 static void copy(int n, const float *x, float *y)
@@ -35,7 +35,7 @@ static void copy(int n, const float *x, float *y)
 static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
     const struct gemm_x x = x_in_place(b, i, n, k, kc, room);
-    const struct gemm_x packed = {room, 1, GEMM_MR_PITCH};
+    const struct gemm_x packed = {room, 1, GEMM_MR_PITCH, NULL};
     if (x.k == 1)
         KN(gemm_transpose)(n, kc, x.at, x.row, room, packed.k, (GEMM_MR + VF - 1) / VF * VF);
     else
@@ -47,17 +47,17 @@ static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, i
     return packed;
 }
 
+/* By the first tile that uses it, if it is contiguous along i. */
 static struct gemm_x x_copied(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
-    const struct gemm_x x = x_in_place(b, i, n, k, kc, room);
-    if (x.k == 1)
-        for (int r = 0; r < n; r++)
-            copy(kc, x.at + (size_t)r * x.row, room + r * GEMM_KC_PITCH);
-    else
-        for (int r = 0; r < kc; r++)
-            copy(n, x.at + (size_t)r * x.k, room + r * GEMM_MR_PITCH);
-    return x.k == 1 ? (struct gemm_x){room, GEMM_KC_PITCH, 1}
-                    : (struct gemm_x){room, 1, GEMM_MR_PITCH};
+    struct gemm_x x = x_in_place(b, i, n, k, kc, room);
+    if (x.k != 1) {
+        x.keep = room;
+        return x;
+    }
+    for (int r = 0; r < n; r++)
+        copy(kc, x.at + (size_t)r * x.row, room + r * GEMM_KC_PITCH);
+    return (struct gemm_x){room, GEMM_KC_PITCH, 1, NULL};
 }
 
 static struct gemm_region region(const struct matrix *m, int i, int rows, int j, int cols)

@@ -92,8 +92,8 @@ void KN(gemm_few)(const struct kn_gemm *g, const float *a, const float *b, float
     memset(work, 0, (size_t)g->M * lds * sizeof *work);
     for (int k = 0; k < g->K; k += STRIP) {
         s.k = g->K - k < STRIP ? g->K - k : STRIP;
-        s.x = g->ta ? (struct gemm_x){a + (size_t)k * g->lda, 1, g->lda}
-                    : (struct gemm_x){a + k, g->lda, 1};
+        s.x = g->ta ? (struct gemm_x){a + (size_t)k * g->lda, 1, g->lda, NULL}
+                    : (struct gemm_x){a + k, g->lda, 1, NULL};
         s.b = b + (size_t)k * g->ldb + j0;
         strip_run(&s, cols);
     }

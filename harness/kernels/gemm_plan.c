@@ -30,28 +30,32 @@ static double reading(double floats)
 }
 
 /* Rows that lie a multiple of 4 KiB apart share one set of the L1 cache, which has
- * fewer ways than a tile has rows; columns far apart share sets of L2. */
+ * fewer ways than a tile has rows; columns far apart share sets of L2, or each lies on
+ * a page of its own, of which the first level of the TLB holds fewer than a panel has. */
 static bool x_collides(const struct view *v)
 {
-    enum { L1_WAY = 4096, L2_WAYS = 8, LINE = 64 };
+    enum { L1_WAY = 4096, L2_WAYS = 8, LINE = 64, PAGE = 4096 };
     const size_t stride = v->ld_x * sizeof(float);
     if (!v->turned_x) {
         const size_t off = stride % L1_WAY, near = off < L1_WAY / 2 ? off : L1_WAY - off;
         return near < LINE / 4;
     }
+    if (stride >= PAGE && !GEMM_X_PACKED)
+        return true;
     const size_t way = kn_caches()->l2 / L2_WAYS, twos = stride & -stride;
     const size_t step = twos < LINE ? LINE : twos < way ? twos : way;
     return way / step * L2_WAYS < 2 * (size_t)gemm_kc(v->K);
 }
 
 /* Whether X stays in L2 while Y passes by. The other way round C is written row by
- * row, which is faster where Y fits. */
+ * row, which is faster where Y fits and X has many rows. */
 static bool x_stays(const struct view *v, int rows, int cols)
 {
+    enum { FEW_ROWS = 256 };
     const int kc = gemm_kc(v->K);
     const size_t x = sizeof(float) * (size_t)rows * (size_t)kc,
                  y = sizeof(float) * (size_t)cols * (size_t)kc;
-    return y > kn_caches()->l2 / 4 * 3 && x <= kn_caches()->l2 / 2;
+    return (y > kn_caches()->l2 / 4 * 3 || rows <= FEW_ROWS) && x <= kn_caches()->l2 / 2;
 }
 
 /* Packed, X is read once from far away for all panels of Y. */
@@ -87,8 +91,8 @@ static double cycles(const struct view *v, int rows, int cols)
     const double height = rows / tiles, latency = 4.0 / GEMM_NV;
     const double sums = vectors * tiles * fmax(height, latency) * K;
     const double memory = K * (rows * reading(K * v->rows) + cols * reading(K * v->cols));
-    const double packing =
-        (v->turned_y ? 0.35 : 0.02) * cols * K + (x_collides(v) ? 0.3 : 0) * rows * K;
+    const double packing = (v->turned_y ? 0.35 : 0.02) * cols * K +
+                           (x_collides(v) ? v->turned_x ? 0.1 : 0.3 : 0) * rows * K;
     const double blocks = ceil(K / fmax(1, gemm_kc(v->K)));
     const double storing = blocks * (v->swapped ? 0.8 * rows * cols : 1.5 * vectors * rows);
     return fmax(sums, memory) + packing + storing + PER_TILE * tiles * vectors;

@@ -131,8 +131,8 @@ void KN(gemm_thin)(const struct kn_gemm *g, const float *a, const float *b, floa
         for (int j = j0; j < j1; j += chunk) {
             const int cols = j1 - j < chunk ? j1 - j : chunk;
             const struct thin t = {
-                .a = g->ta ? (struct gemm_x){a + i, 1, g->lda}
-                           : (struct gemm_x){a + (size_t)i * g->lda, g->lda, 1},
+                .a = g->ta ? (struct gemm_x){a + i, 1, g->lda, NULL}
+                           : (struct gemm_x){a + (size_t)i * g->lda, g->lda, 1, NULL},
                 .b = b + j,
                 .ldb = g->ldb,
                 .c = plain ? c + (size_t)i * g->ldc + j : wait,

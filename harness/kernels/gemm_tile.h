@@ -3,8 +3,8 @@
  *     for each k: for each row i: acc[i][:] += X[i][k] * Y[k][:]
  *
  * It is compiled for every height and width, so that no tile computes rows it
- * does not need, for X contiguous along k or along i, and once more to pack Y
- * while multiplying: the two stores more in each k are hidden behind the sums.
+ * does not need, for X contiguous along k or along i, and once more to pack Y, or X
+ * along i, while multiplying: the few stores more in each k are hidden behind the sums.
  *
  * gemm_tile.c leaves a round of terms to the compiler; an instruction set whose registers are
  * scarce has one by hand (gemm_tile.avx2.c). Each defines four_terms() behind this header. */
@@ -24,12 +24,12 @@ enum {
 struct form {
     int mr, nv;
     bool by_rows; /* X is contiguous along k */
-    bool keep;
+    bool keep, keep_x;
 };
 
 struct cursor {
     const float *x[GROUPS], *y;
-    float *keep;
+    float *keep, *keep_x;
     size_t row, xk, yk, last; /* last: columns in the last vector */
 };
 
@@ -41,6 +41,18 @@ INLINE vf load_y(const struct form f, const struct cursor *at, int v)
 {
     return f.keep && v == f.nv - 1 ? vf_load_n(at->y + v * VF, at->last, 0.0f)
                                    : vf_load(at->y + v * VF);
+}
+
+/* X's elements of one k on their way into a packed panel; rows that are not there stay unwritten. */
+INLINE void keep_x(const struct form f, struct cursor *at)
+{
+    __builtin_prefetch(at->x[0] + AHEAD * at->xk);
+    UNROLL for (int i = 0; i < f.mr; i += VF)
+    {
+        const size_t n = f.mr - i < VF ? (size_t)(f.mr - i) : VF;
+        vf_store_n(at->keep_x + i, vf_load_n(at->x[0] + i, n, 0.0f), n);
+    }
+    at->keep_x += GEMM_MR_PITCH;
 }
 
 INLINE void term(const struct form f, const int k, struct cursor *at, vf acc[GEMM_MR][GEMM_NV])
@@ -64,6 +76,8 @@ INLINE void term(const struct form f, const int k, struct cursor *at, vf acc[GEM
     opaque(&at->y);
     if (f.keep)
         at->keep += GEMM_NR;
+    if (f.keep_x)
+        keep_x(f, at);
     if (!f.by_rows) {
         at->x[0] += at->xk;
         opaque(&at->x[0]);
@@ -131,7 +145,8 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     vf acc[GEMM_MR][GEMM_NV];
     const struct gemm_x x = t->x;
     struct gemm_fetch *const fetch = t->fetch;
-    struct cursor at = {.y = t->y.at, .keep = t->y.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
+    struct cursor at = {
+        .y = t->y.at, .keep = t->y.keep, .keep_x = x.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
     at.last = (size_t)(t->cols - (f.nv - 1) * VF);
     const float *to = t->c;
     UNROLL for (int i = 0; i < GEMM_MR; i++)
@@ -175,11 +190,13 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
 typedef void tile_fn(const struct gemm_tile *t);
 
 /* clang-format off */
-#define DEFINE(name, mr, nv, by_rows, keep) \
+#define DEFINE(name, mr, nv, ...) \
     static void name##_##mr##x##nv(const struct gemm_tile *t) \
-    { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, by_rows, keep}, t); }
-#define WIDTHS(mr, nv) DEFINE(rows, mr, nv, true, false) DEFINE(cols, mr, nv, false, false) \
-                       DEFINE(rows_keep, mr, nv, true, true) DEFINE(cols_keep, mr, nv, false, true)
+    { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, __VA_ARGS__}, t); }
+#define WIDTHS(mr, nv) \
+    DEFINE(rows, mr, nv, true, false, false) DEFINE(rows_keep, mr, nv, true, true, false) \
+    DEFINE(cols, mr, nv, false, false, false) DEFINE(cols_keep, mr, nv, false, true, false) \
+    DEFINE(cols_keep_x, mr, nv, false, false, true) DEFINE(cols_keep_both, mr, nv, false, true, true)
 #define HEIGHT(mr) WIDTHS(mr, 1) WIDTHS(mr, 2) WIDTHS(mr, 3)
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14)
 HEIGHTS(HEIGHT)
@@ -187,13 +204,15 @@ HEIGHTS(HEIGHT)
 /* Heights and widths that this instruction set has no registers for are never made. */
 #define PICK(name, mr, nv) (mr <= GEMM_MR && nv <= GEMM_NV ? name##_##mr##x##nv : NULL)
 #define ROW(name, mr) {PICK(name, mr, 1), PICK(name, mr, 2), PICK(name, mr, 3)}
-#define ENTRY(mr) {{ROW(rows, mr), ROW(cols, mr)}, {ROW(rows_keep, mr), ROW(cols_keep, mr)}},
-static tile_fn *const tiles[14][2][2][3] = { HEIGHTS(ENTRY) };
+#define ENTRY(mr) {{ROW(rows, mr), ROW(rows_keep, mr)}, {ROW(cols, mr), ROW(cols_keep, mr)}, \
+                   {ROW(cols_keep_x, mr), ROW(cols_keep_both, mr)}},
+static tile_fn *const tiles[14][3][2][3] = { HEIGHTS(ENTRY) };
 /* clang-format on */
 
 void KN(gemm_tile)(int mr, const struct gemm_tile *t)
 {
-    tiles[mr - 1][t->y.keep != NULL][t->x.k != 1][(t->cols + VF - 1) / VF - 1](t);
+    const int of_x = t->x.k == 1 ? 0 : t->x.keep ? 2 : 1;
+    tiles[mr - 1][of_x][t->y.keep != NULL][(t->cols + VF - 1) / VF - 1](t);
 }
 
 #endif
