@@ -1,6 +1,6 @@
 /* b_gemm — how fast the matrix multiply is, beside OpenBLAS, BLIS and oneDNN.
  *
- *     b_gemm [--threads N] [--group G] [--vs] [--rounds R] [--shape 'NT 128x512x784']
+ *     b_gemm [--threads N] [--vs] [--rounds R] [--group G | --shapes 'NT 128x512x784, TN ...']
  *
  * Per shape: GFLOP/s, share of the measured FMA peak, and with --vs the ratio to
  * the best of the libraries that are installed. Contenders take turns on the same
@@ -75,7 +75,7 @@ static const struct group {
 static struct {
     int threads, rounds;
     bool vs;
-    const char *group, *shape;
+    const char *group, *shapes;
     double peak; /* GFLOP/s */
 } set = {.threads = 1, .rounds = 11};
 
@@ -262,8 +262,6 @@ static void measure(const struct shape *s, struct tally *sum)
     char name[64];
     snprintf(name, sizeof name, s->batch > 1 ? "%s %dx%dx%d *%d" : "%s %dx%dx%d", s->op, s->M, s->N,
              s->K, s->batch);
-    if (set.shape && strcmp(name, set.shape) != 0)
-        return;
     struct job j = {
         .g = {.M = s->M, .N = s->N, .K = s->K, .ta = s->op[0] == 'T', .tb = s->op[1] == 'T'}};
     struct kn_gemm *g = &j.g;
@@ -312,13 +310,34 @@ static void measure(const struct shape *s, struct tally *sum)
     mem_unmap(j.work, work);
 }
 
-static void measure_group(const struct group *group)
+static void heading(const char *name)
 {
-    struct tally sum = {.worst = 1e30};
-    printf("\n%-24s %7s %6s", group->name, "ours", "peak");
+    printf("\n%-24s %7s %6s", name, "ours", "peak");
     for (int c = 0; set.vs && c < PEERS; c++)
         printf(" %8s", peer_names[c]);
     printf("%s\n", set.vs ? "   ratio to the best" : "");
+}
+
+/* "NT 128x512x784, TN 64x64x64"; false if that is not what it says. */
+static bool measure_list(const char *list)
+{
+    struct tally sum = {.worst = 1e30};
+    heading("shapes");
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        struct shape s = {.batch = 1};
+        at += *at == ',';
+        if (sscanf(at, " %2[NT] %dx%dx%d", s.op, &s.M, &s.N, &s.K) != 4 || strlen(s.op) != 2 ||
+            s.M < 1 || s.N < 1 || s.K < 1)
+            return false;
+        measure(&s, &sum);
+    }
+    return true;
+}
+
+static void measure_group(const struct group *group)
+{
+    struct tally sum = {.worst = 1e30};
+    heading(group->name);
     for (const struct shape *s = group->shapes; s && s->M; s++)
         measure(s, &sum);
     for (const struct layer *l = group->layers; l && l->rows; l++) {
@@ -326,8 +345,6 @@ static void measure_group(const struct group *group)
         measure(&(struct shape){"NN", l->rows, l->in, l->out, 1}, &sum);
         measure(&(struct shape){"TN", l->out, l->in, l->rows, 1}, &sum);
     }
-    if (sum.n == 0)
-        return;
     const double mean = exp(sum.log_gflops[0] / sum.n);
     printf("= %-22s %7.1f %5.1f%%", "geometric mean", mean, 100 * mean / set.peak);
     for (int c = 1; set.vs && c <= PEERS; c++)
@@ -350,14 +367,15 @@ int main(int argc, char **argv)
             set.rounds = atoi(value), i++;
         else if (strcmp(argv[i], "--group") == 0)
             set.group = value, i++;
-        else if (strcmp(argv[i], "--shape") == 0)
-            set.shape = value, i++;
+        else if (strcmp(argv[i], "--shapes") == 0)
+            set.shapes = value, i++;
         else
             set.threads = 0;
     }
     if (set.threads < 1 || set.rounds < 1 || set.rounds > MOST_ROUNDS) {
         fprintf(stderr,
-                "usage: b_gemm [--threads N] [--group G] [--vs] [--rounds R] [--shape S]\n");
+                "usage: b_gemm [--threads N] [--vs] [--rounds R] [--group G | --shapes 'NT MxNxK, "
+                "...']\n");
         return 2;
     }
     struct err err = {0};
@@ -371,6 +389,8 @@ int main(int argc, char **argv)
     set.peak = peak();
     printf("# %s, %d threads, FMA peak %.1f GFLOP/s, medians of %d\n", kn->isa, set.threads,
            set.peak, set.rounds);
+    if (set.shapes)
+        return measure_list(set.shapes) ? 0 : 2;
     for (const struct group *g = groups; g->name; g++)
         if (!set.group || strcmp(g->name, set.group) == 0)
             measure_group(g);
