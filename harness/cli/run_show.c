@@ -130,7 +130,10 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
     char speed[32], train[FORMAT_TEXT], test[FORMAT_TEXT];
     fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
     for (int i = 0; i < e->metrics; i++)
-        if (isfinite(e->train[i].value))
+        if (isfinite(e->train[i].value) && strcmp(e->test[i].name, "loss") == 0) /* said above */
+            fprintf(stderr, " train %s test",
+                    format_metric(e->test[i].name, e->test[i].value, test));
+        else if (isfinite(e->train[i].value))
             fprintf(stderr, "  %s %s train %s test", e->test[i].name,
                     format_metric(e->test[i].name, e->train[i].value, train),
                     format_metric(e->test[i].name, e->test[i].value, test));
