@@ -2,24 +2,14 @@
  * frameworks: the last line printed is the median.
  *
  *     b_step PLUGIN.so [VARIANT] [--batch N] [--threads N] [--seconds S] [--ops] [--no-fuse]
- * [--no-lanes]
+ *            [--no-lanes] [--keep-grads]
  *
- * Forward, loss, backward, and SGD with momentum and weight decay. --ops: a table of all ops. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/rng.h"
-#include "graph/program.h"
-#include "kernels/kernels.h"
-#include "plugin.h"
-
+ * Forward, loss, backward, and SGD with momentum and weight decay. --ops: a table of all ops;
+ * --keep-grads: no weights are updated where their gradient is made. */
 #include <dlfcn.h>
-#include <math.h>
 
-enum { MAX_STEPS = 100000, WARM = 20 };
+#include "plugin.h"
+#include "tests/step_bench.h"
 
 struct sgd {
     struct kn_sgd o;
@@ -48,56 +38,40 @@ static float apply(void *arg, struct program *p, size_t at, size_t n, const floa
     return kn->sgd_f32(n, &s->o, g, program_weights(p, &count) + at, s->velocity + at);
 }
 
-static void fill(struct program *p)
+static const struct nn_variant *find(const struct nn_plugin *plugin, const char *name)
 {
-    struct rng r = rng_make(1, 1);
-    for (int i = 0; program_tensor(p, TENSOR_INPUT, i); i++) {
-        const struct tensor *t = program_tensor(p, TENSOR_INPUT, i);
-        for (size_t k = 0; k < t->elements; k++)
-            if (t->type == NN_I32)
-                ((int32_t *)t->data)[k] = (int32_t)rng_below(&r, 10);
-            else
-                ((float *)t->data)[k] = (float)rng_normal(&r);
-    }
+    const struct nn_variant *v = plugin->variants;
+    while (name && v->name && strcmp(v->name, name) != 0)
+        v++;
+    return v->name ? v : NULL;
 }
 
-static int by_size(const void *a, const void *b)
+static struct program *program_of(const char *path, const char *variant, int batch,
+                                  const struct program_options *o, struct err *err)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void print_ops(struct program *p, int steps)
-{
-    int n;
-    const struct program_step *s = program_steps(p, &n);
-    double total = 0;
-    for (int i = 0; i < n; i++)
-        total += (double)s[i].ns / steps;
-    for (int i = 0; i < n; i++) {
-        const double us = (double)s[i].ns / steps / 1e3;
-        printf("%-10s %-20s %-22s %-20s %8.1f us %5.1f %% %8.1f GFLOP/s %6.1f GB/s\n", s[i].row,
-               s[i].op, s[i].kernel ? s[i].kernel : "", s[i].shape, us, us * 1e5 / total,
-               s[i].flops / us / 1e3, s[i].bytes / us / 1e3);
+    void *const so = dlopen(path, RTLD_NOW);
+    const struct nn_plugin *const plugin = so ? dlsym(so, "nn_plugin") : NULL;
+    const struct nn_variant *const v = plugin ? find(plugin, variant) : NULL;
+    if (!v) {
+        (void)(plugin ? err_set(err, "%s has no variant %s", path, variant)
+                      : err_set(err, "%s", dlerror()));
+        return NULL;
     }
-    printf("sum %.3f ms\n", total / 1e6);
+    struct nn_graph *g = graph_new(batch);
+    plugin->build(g, v->config);
+    return kn_init(NULL, err) ? program_new(g, o, err) : NULL;
 }
 
 int main(int argc, char **argv)
 {
-    int batch = 128, threads = 2, ops = 0, words = 0;
-    double seconds = 1.5;
-    const char *word[2] = {0};
+    enum { CLASSES = 10 };
+    struct step_bench bench = {128, 2, 1.5, false};
+    int words = 0;
+    const char *word[2] = {"PLUGIN.so"};
     struct program_options o = {.train = true, .update_inside = true, .seed = 1};
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--batch") == 0 && i + 1 < argc)
-            batch = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
-            threads = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
-            seconds = atof(argv[++i]);
-        else if (strcmp(argv[i], "--ops") == 0)
-            ops = 1;
+        if (step_bench_takes(&bench, argc, argv, &i))
+            continue;
         else if (strcmp(argv[i], "--keep-grads") == 0)
             o.update_inside = false;
         else if (strcmp(argv[i], "--no-fuse") == 0)
@@ -107,26 +81,8 @@ int main(int argc, char **argv)
         else if (words < 2)
             word[words++] = argv[i];
     struct err err = {0};
-    void *so = word[0] ? dlopen(word[0], RTLD_NOW) : NULL;
-    const struct nn_plugin *plugin = so ? dlsym(so, "nn_plugin") : NULL;
-    if (!plugin || !kn_init(NULL, &err)) {
-        fprintf(stderr, "b_step: %s\n",
-                err.text[0] ? err.text
-                : word[0]   ? dlerror()
-                            : "PLUGIN.so [VARIANT]");
-        return EXIT_FAILURE;
-    }
-    const struct nn_variant *v = plugin->variants;
-    while (word[1] && v->name && strcmp(v->name, word[1]) != 0)
-        v++;
-    if (!v->name) {
-        fprintf(stderr, "b_step: %s has no variant %s\n", word[0], word[1]);
-        return EXIT_FAILURE;
-    }
-    struct nn_graph *g = graph_new(batch);
-    plugin->build(g, v->config);
-    o.threads = threads;
-    struct program *p = program_new(g, &o, &err);
+    o.threads = bench.threads;
+    struct program *p = program_of(word[0], word[1], bench.batch, &o, &err);
     if (!p) {
         fprintf(stderr, "b_step: %s\n", err.text);
         return EXIT_FAILURE;
@@ -136,29 +92,6 @@ int main(int argc, char **argv)
     struct sgd sgd = {{.rate = 1e-5f, .momentum = 0.9f, .weight_decay = 5e-4f, .clip = 1},
                       mem_map(count * 4)};
     program_set_hooks(p, &(struct program_hooks){.update = update, .apply = apply, .arg = &sgd});
-    fill(p);
-    const int64_t warm_from =
-        clock_ns(); /* 20 steps, but of a large network no more than a second */
-    for (int i = 0; i < WARM && (i < 2 || clock_ns() - warm_from < 1000000000); i++)
-        (void)program_run(p);
-    if (ops)
-        program_time_steps(p, true);
-    static double ms[MAX_STEPS];
-    int steps = 0;
-    for (const int64_t start = clock_ns();
-         steps < MAX_STEPS && (steps < 3 || (double)(clock_ns() - start) < seconds * 1e9);) {
-        const int64_t t = clock_ns();
-        (void)program_run(p);
-        ms[steps++] = (double)(clock_ns() - t) / 1e6;
-    }
-    if (ops)
-        print_ops(p, steps);
-    if (!isfinite(program_loss(p))) { /* then nothing was updated */
-        fprintf(stderr, "b_step: the loss is not finite\n");
-        return EXIT_FAILURE;
-    }
-    qsort(ms, (size_t)steps, sizeof *ms, by_size);
-    printf("%d steps, fastest %.4f ms, loss %.4f\n%.4f\n", steps, ms[0], program_loss(p),
-           ms[steps / 2]);
-    return EXIT_SUCCESS;
+    step_bench_fill(p, CLASSES);
+    return step_bench_run(p, &bench) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
