@@ -67,7 +67,9 @@ struct nn_init {
 #define NN_ZEROS ((struct nn_init){NN_INIT_CONST, 0.0f})
 #define NN_ONES  ((struct nn_init){NN_INIT_CONST, 1.0f})
 
-/* ------------------------------------------------------------------ leaves */
+/* ------------------------------------------------------------------ leaves
+ *
+ * g may be the graph of a value that failed, NULL: nothing is added to it, and the leaf fails too. */
 
 /* The table row that the following calls belong to, printf-style: "conv2_1".
  * It prefixes parameter names, error messages and the timing report. */

@@ -241,6 +241,17 @@ static void sticky(void)
     ok(nn_cross_entropy(x, label).id < 0 && nn_pick(x, label).id < 0 && nn_sum(x, 9).id < 0 &&
            nn_sq_dist(x, x).id < 0 && nn_gather(x, label).id < 0,
        "so does the rest");
+    nn_row(x.graph, "of a failed value's graph");
+    nn_default_init(x.graph, NN_ONES);
+    ok(nn_input(x.graph, "i", NN_F32, NN_SHAPE(3)).id < 0 &&
+           nn_state(x.graph, "s", NN_SHAPE(3)).id < 0 &&
+           nn_param(x.graph, "p", NN_SHAPE(3), NN_ONES).id < 0 &&
+           nn_param_from(x.graph, "f", NN_SHAPE(3), weights).id < 0 &&
+           nn_buffer(x.graph, "b", NN_SHAPE(3), NN_ONES).id < 0 &&
+           nn_const(x.graph, "c", NN_SHAPE(3), weights).id < 0,
+       "and leaves of its graph");
+    is_int(nn_tokens(x.graph, "i", 7) + nn_length(x.graph, "i", 4), 11,
+           "which knows nothing of the data");
     nn_minimize(nn_accuracy(x, label));
     is_str(graph_error(g), "net.c:8: add: [N,3] and [N,4] differ", "the first error stays");
     graph_free(g);

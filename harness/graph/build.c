@@ -154,6 +154,8 @@ bool grad_wanted(const struct nn_graph *g, int id, int i)
 
 void nn_row(struct nn_graph *g, const char *fmt, ...)
 {
+    if (!g)
+        return;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(g->row, sizeof g->row, fmt, ap);
@@ -169,6 +171,8 @@ static bool init_is_sound(struct nn_init init)
 
 void nn_default_init(struct nn_graph *g, struct nn_init init)
 {
+    if (!g)
+        return;
     if (!init_is_sound(init) || init.kind == NN_INIT_DEFAULT)
         (void)graph_fail(g, NULL, "default_init", "kind %d with a = %g gives no weights", init.kind,
                          (double)init.a);
@@ -212,6 +216,8 @@ static nn_value leaf_add(struct nn_graph *g, const struct op *op, const char *na
 nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_shape s,
                    const char *at)
 {
+    if (!g)
+        return value_failed;
     const int rank = shape_rank(&s);
     if (rank == NN_MAX_RANK)
         return graph_fail(g, at, "input", "'%s' has rank %d without its batch; %d is the limit",
@@ -226,6 +232,8 @@ nn_value nn_input_(struct nn_graph *g, const char *name, int type, struct nn_sha
 nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init,
                    const char *at)
 {
+    if (!g)
+        return value_failed;
     const struct attr attr = {.init = init.kind == NN_INIT_DEFAULT ? g->init : init};
     return leaf_add(g, &op_param, name, NN_F32, s, attr, at);
 }
@@ -233,6 +241,8 @@ nn_value nn_param_(struct nn_graph *g, const char *name, struct nn_shape s, stru
 nn_value nn_param_from_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data,
                         const char *at)
 {
+    if (!g)
+        return value_failed;
     return leaf_add(g, &op_param, name, NN_F32, s, (struct attr){.init = NN_ZEROS, .data = data},
                     at);
 }
@@ -240,6 +250,8 @@ nn_value nn_param_from_(struct nn_graph *g, const char *name, struct nn_shape s,
 nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, struct nn_init init,
                     const char *at)
 {
+    if (!g)
+        return value_failed;
     const struct attr attr = {.init = init.kind == NN_INIT_DEFAULT ? NN_ZEROS : init};
     return leaf_add(g, &op_buffer, name, NN_F32, s, attr, at);
 }
@@ -247,6 +259,8 @@ nn_value nn_buffer_(struct nn_graph *g, const char *name, struct nn_shape s, str
 /* Like an input it has a row for each sample of the batch. */
 nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, const char *at)
 {
+    if (!g)
+        return value_failed;
     const int rank = shape_rank(&s);
     if (rank == NN_MAX_RANK)
         return graph_fail(g, at, "state", "'%s' has rank %d without its batch; %d is the limit",
@@ -259,6 +273,8 @@ nn_value nn_state_(struct nn_graph *g, const char *name, struct nn_shape s, cons
 nn_value nn_const_(struct nn_graph *g, const char *name, struct nn_shape s, const float *data,
                    struct nn_init init, const char *at)
 {
+    if (!g)
+        return value_failed;
     const struct attr attr = {.init = init.kind == NN_INIT_DEFAULT ? g->init : init, .data = data};
     return leaf_add(g, &op_constant, name, NN_F32, s, attr, at);
 }

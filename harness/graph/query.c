@@ -70,6 +70,8 @@ void graph_set_length(struct nn_graph *g, const char *name, int steps)
 
 int nn_tokens(struct nn_graph *g, const char *name, int fallback)
 {
+    if (!g)
+        return fallback;
     const int known = place_of(g, name);
     if (known == FACTS) {
         (void)graph_fail(g, NULL, "tokens",
@@ -89,6 +91,8 @@ int graph_tokens(const struct nn_graph *g, const char *name)
 
 int nn_length(struct nn_graph *g, const char *name, int fallback)
 {
+    if (!g)
+        return fallback;
     const int i = place_of(g, name);
     return i < g->told && g->facts[i].length ? g->facts[i].length : fallback;
 }

@@ -55,7 +55,7 @@ static bool differ(const struct trainer *t, const struct nn_graph *a, const stru
 
 bool trainer_build_sequences(struct trainer *t, struct err *err)
 {
-    int last = t->buckets.count - 1;
+    const int last = t->buckets.count - 1;
     t->graph = t->bucket[last].graph = build(t, last, err);
     if (graph_error(t->graph))
         return false;
@@ -66,9 +66,10 @@ bool trainer_build_sequences(struct trainer *t, struct err *err)
     }
     if (last == 0 || differ(t, t->bucket[0].graph, t->graph))
         return true;
-    for (; last > 0; last--)
-        graph_free(t->bucket[last - 1].graph);
-    t->bucket[t->buckets.count - 1].graph = NULL;
+    for (int b = 0; b < last; b++)
+        graph_free(t->bucket[b].graph);
+    for (int b = 1; b <= last; b++)
+        t->bucket[b].graph = NULL;
     t->bucket[0].graph = t->graph;
     sequence_buckets_join(&t->buckets);
     return true;

@@ -60,6 +60,9 @@ like err 'train.en has 402 lines, .*train.de 403: expected as many' "by name, wi
 
 bench run "$net:wrong" --max-steps 1
 is $status 6 "an input that the task does not give"; like err "'image': 'copy:2' gives 'tokens', 'length', 'next' only" "says what it gives"
+bench run lstm:names --data dates --max-steps 1 --threads 1
+is $status 6 "a task of several lengths that does not fit"
+like err "'dates' gives 'source'" "is told, not a crash"
 bench run "$net:no-task" --max-steps 1
 is $status 2 "no such task: exit 2"; like err "no task 'copi': did you mean 'copy'" "a suggestion"
 bench plugin check "$net"; is $status 0 "plugin check"
