@@ -168,7 +168,7 @@ static void test_sampler(void)
     is_near(count[B] / 20000.0, exp(4) / all, 0.01, "temperature 0.5: exp(2 x) of each");
     is_near(count[END] / 20000.0, exp(2) / all, 0.005, "and of the least");
     is_int(count[PAD] + count[UNKNOWN] + count[BEGIN], 0, "what may not be said never is");
-    int32_t first[50];
+    int32_t first[50] = {0};
     for (int run = 0; run < 2; run++) {
         sampler_init(&s, TOKENS, 0, 1.5, 0, 42, 3);
         for (int i = 0; i < 50; i++) {

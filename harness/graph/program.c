@@ -151,6 +151,18 @@ static bool is_updated(const struct nn_graph *g, int param)
     return false;
 }
 
+/* Of the kept gradients: `count` more, of the weights from `weight` on. */
+static void add_to_ranges(struct program *p, size_t weight, size_t count)
+{
+    struct program_range *r = p->ranges ? &p->range[p->ranges - 1] : NULL;
+    if (!r || r->weight + r->count != weight) {
+        r = &p->range[p->ranges++];
+        *r = (struct program_range){weight, p->grads.count, 0};
+    }
+    r->count += count;
+    p->grads.count += count;
+}
+
 /* Gradients lie as their parameters do, so that an optimizer is one pass over both, and a pass
  * for each range where parameters between them have none. */
 static void make_ranges(struct program *p)
@@ -161,14 +173,8 @@ static void make_ranges(struct program *p)
         const struct node *n = &p->g->node[i];
         if (n->op != &op_param)
             continue;
-        struct program_range *last = p->ranges ? &p->range[p->ranges - 1] : NULL;
-        const bool adjoins = last && last->weight + last->count == at;
-        if (!is_updated(p->g, i) && adjoins)
-            last->count += padded(n);
-        else if (!is_updated(p->g, i))
-            p->range[p->ranges++] = (struct program_range){at, p->grads.count, padded(n)};
         if (!is_updated(p->g, i))
-            p->grads.count += padded(n);
+            add_to_ranges(p, at, padded(n));
         at += padded(n);
     }
 }

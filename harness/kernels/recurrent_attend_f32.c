@@ -148,7 +148,7 @@ static void finish_query(const struct rnn_job *j, const struct rnn_tile *t, void
     (void)arg;
     for (int i = 0; i < t->rows; i++) {
         const float *const sum = t->sums + (size_t)i * t->ld;
-        const size_t slot = (size_t)(t->slot + i), unit = (size_t)t->unit;
+        const size_t slot = (size_t)t->slot + (size_t)i, unit = (size_t)t->unit;
         memcpy(j->attend.q + slot * j->attend.ldq + unit, sum, bytes);
         if (r->before)
             memcpy(r->attend.dquery + j->at[slot] * (size_t)r->attend.A + unit, sum, bytes);
@@ -219,7 +219,7 @@ static void finish_dc(const struct rnn_job *j, const struct rnn_tile *t, void *a
     const size_t unit = (size_t)t->unit, n = (size_t)t->units;
     (void)arg;
     for (int i = 0; i < t->rows; i++) {
-        const size_t slot = (size_t)(t->slot + i);
+        const size_t slot = (size_t)t->slot + (size_t)i;
         const float *const sum = t->sums + (size_t)i * t->ld;
         float *const dc = j->attend.c + slot * j->attend.ldc + unit;
         if (a->dy)

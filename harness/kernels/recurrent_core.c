@@ -2,6 +2,8 @@
  * recurrent_core.h. */
 #include "kernels/recurrent_core.h"
 
+#include <assert.h>
+
 enum {
     LEAST_ROWS = 8, /* samples of a thread from which on it has them for itself */
     LINE = 16       /* floats */
@@ -115,6 +117,7 @@ static int rank_of(const struct kn_recurrent *r, int n)
 /* Group `group` of `groups` takes every groups-th sample, so that all have as much to do. */
 static void deal(struct rnn_job *j, int group, int groups)
 {
+    assert(groups > 0);
     const struct kn_recurrent *const r = j->r;
     for (int n = 0; n < r->N; n++) {
         const int rank = r->length ? rank_of(r, n) : n, steps = steps_of(r, n);
@@ -166,7 +169,7 @@ void KN(recurrent_clear)(const struct rnn_job *j, float *rows, size_t ld, size_t
         const float with = has_steps(r, n) || rows != r->y ? 0.0f : NAN;
         for (int t = j->length[i]; t < r->T; t++)
             KN(fill_f32)
-            (to - from, with, rows + ((size_t)n * (size_t)r->T + (size_t)t) * ld + from);
+        (to - from, with, rows + ((size_t)n * (size_t)r->T + (size_t)t) * ld + from);
     }
 }
 
@@ -185,14 +188,15 @@ void KN(recurrent_pack)(const struct rnn_job *j, const struct rnn_weights *w, fl
 {
     const size_t all = (size_t)(w->all ? w->all : w->K);
     size_t from, to;
-    crew_share(j->crew, (size_t)(blocks(w->units) * w->gates), 1, &from, &to);
+    crew_share(j->crew, (size_t)blocks(w->units) * (size_t)w->gates, 1, &from, &to);
     for (int i = (int)from; i < (int)to; i++) {
         const int unit = i / w->gates * GEMM_NR, gate = i % w->gates;
         const int cols = w->units - unit < GEMM_NR ? w->units - unit : GEMM_NR;
         float *const panel = packed + ((size_t)i * all + (size_t)w->first) * GEMM_NR;
         if (w->turned)
             KN(gemm_transpose)
-        (cols, w->K, w->w + (size_t)(gate * w->units + unit) * w->ld, w->ld, panel, GEMM_NR, GEMM_NR);
+        (cols, w->K, w->w + (size_t)(gate * w->units + unit) * w->ld, w->ld, panel, GEMM_NR,
+         GEMM_NR);
         else copy_panel(cols, w->K, w->w + unit, w->ld, panel);
     }
 }

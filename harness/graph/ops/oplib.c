@@ -208,6 +208,27 @@ void copy_blocks(const struct crew *crew, size_t outer, size_t length, const flo
     }
 }
 
+/* Each product cuts the scratch among the threads in its own way: none begins before the last has
+ * ended. */
+void run_gemms(const struct kn_gemm *gemm, int count, const struct crew *crew, void *work)
+{
+    for (int i = 0; i < count; i++) {
+        if (i > 0)
+            crew_wait(crew);
+        kn->gemm_f32(&gemm[i], crew, work);
+    }
+}
+
+size_t gemms_work(const struct kn_gemm *gemm, int count, int threads)
+{
+    size_t most = 0;
+    for (int i = 0; i < count; i++) {
+        const size_t bytes = kn->gemm_work_f32(&gemm[i], threads);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 struct kn_epilogue epilogue_of(const struct step *s)
 {
     const struct attr *a = &s->node->attr;

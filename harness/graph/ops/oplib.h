@@ -136,6 +136,10 @@ size_t column_sums_work(struct channels c);
 void copy_blocks(const struct crew *crew, size_t outer, size_t length, const float *x, size_t sx,
                  float *y, size_t sy);
 
+/* Products one after the other, in the same scratch of gemms_work() bytes. */
+void run_gemms(const struct kn_gemm *gemm, int count, const struct crew *crew, void *work);
+size_t gemms_work(const struct kn_gemm *gemm, int count, int threads);
+
 /* The epilogue that fuse.c has moved into this step, and its bias. */
 struct kn_epilogue epilogue_of(const struct step *s);
 

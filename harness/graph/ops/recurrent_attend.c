@@ -167,16 +167,6 @@ void attend_grads(struct nn_graph *g, int id, nn_value da, nn_value dx[NODE_INPU
 
 /* ------------------------------------------- recurrent_input, recurrent_query */
 
-static size_t most_work(const struct kn_gemm *gemm, int count, int threads)
-{
-    size_t most = 0;
-    for (int i = 0; i < count; i++) {
-        const size_t bytes = kn->gemm_work_f32(&gemm[i], threads);
-        most = bytes > most ? bytes : most;
-    }
-    return most;
-}
-
 /* out = d^T h over all rows of y, both as wide as they are. */
 static struct kn_gemm over_steps(const struct node *y, const float *d, size_t wide, const float *h,
                                  size_t columns, float *out, size_t ld)
@@ -207,15 +197,14 @@ static void run_input(const struct step *s, const struct crew *crew)
 {
     struct kn_gemm gemm[2];
     input_products(s, gemm);
-    for (int i = 0; i < 2; i++)
-        kn->gemm_f32(&gemm[i], crew, s->work); /* each thread has scratch of its own */
+    run_gemms(gemm, 2, crew, s->work);
 }
 
 static size_t work_input(const struct step *s, int threads)
 {
     struct kn_gemm gemm[2];
     input_products(s, gemm);
-    return most_work(gemm, 2, threads);
+    return gemms_work(gemm, 2, threads);
 }
 
 static struct kn_gemm query_product(const struct step *s)
@@ -230,13 +219,13 @@ static struct kn_gemm query_product(const struct step *s)
 static void run_query(const struct step *s, const struct crew *crew)
 {
     const struct kn_gemm gemm = query_product(s);
-    kn->gemm_f32(&gemm, crew, s->work);
+    run_gemms(&gemm, 1, crew, s->work);
 }
 
 static size_t work_query(const struct step *s, int threads)
 {
     const struct kn_gemm gemm = query_product(s);
-    return most_work(&gemm, 1, threads);
+    return gemms_work(&gemm, 1, threads);
 }
 
 static double macs_weights(const struct nn_graph *g, const struct node *n)

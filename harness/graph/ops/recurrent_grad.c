@@ -112,21 +112,13 @@ static int products_of(const struct step *s, struct kn_gemm out[2])
 static void run_weight(const struct step *s, const struct crew *crew)
 {
     struct kn_gemm gemm[2];
-    const int count = products_of(s, gemm);
-    for (int i = 0; i < count; i++)
-        kn->gemm_f32(&gemm[i], crew, s->work); /* each thread has scratch of its own */
+    run_gemms(gemm, products_of(s, gemm), crew, s->work);
 }
 
 static size_t work_weight(const struct step *s, int threads)
 {
     struct kn_gemm gemm[2];
-    const int count = products_of(s, gemm);
-    size_t most = 0;
-    for (int i = 0; i < count; i++) {
-        const size_t bytes = kn->gemm_work_f32(&gemm[i], threads);
-        most = bytes > most ? bytes : most;
-    }
-    return most;
+    return gemms_work(gemm, products_of(s, gemm), threads);
 }
 
 static double macs_weight(const struct nn_graph *g, const struct node *n)
