@@ -153,5 +153,9 @@ bench generate rnn:spell --prompt b --temperature 0 --count 2
 is "$(grep -c '^bob' "$dir/out")" 2 "two of one"
 bench generate rnn:spell --prompt x
 is $status 2 "no such class: exit 2"; like err "found 'x', expected a class: A B" "which there are"
+bench generate lenet5
+is $status 2 "images have nothing to say: exit 2"; like err 'lenet5:modern says nothing: its task is to tell images apart' "trained or not"
+bench generate lstm
+like err 'lstm:row says nothing.*expected one of .*lstm:char' "and who would speak"
 bench help generate; like out '\-\-top-k K' "help"
 done_testing
