@@ -324,6 +324,7 @@ static struct translator translator_of(struct talk *t)
                                .share = t->program,
                                .threads = t->spec.threads,
                                .batch = BATCH,
+                               .most = t->spec.length > 0 ? t->spec.length : 0,
                                .look = look,
                                .arg = t};
 }
@@ -389,6 +390,24 @@ static bool translate_greedily(struct talk *t, const struct translator *with,
     return fine;
 }
 
+/* What only networks do that draw, and more translations than are searched for. */
+static bool check_translating(const struct talk *t)
+{
+    const struct generate_spec *s = &t->spec;
+    const int beam = s->beam > 0 ? s->beam : 1;
+    if (s->temperature >= 0 || s->top > 0)
+        return err_status(
+            t->err, EXIT_USAGE,
+            "--temperature, --top-k: %s:%s searches for the best translation, and draws "
+            "none by chance",
+            s->plugin, s->variant);
+    return s->count <= beam ||
+           err_status(t->err, EXIT_USAGE,
+                      "--count %d: %s:%s finds %d translation%s of a text, "
+                      "expected --beam %d or more",
+                      s->count, s->plugin, s->variant, beam, beam > 1 ? "s" : "", s->count);
+}
+
 static bool translate(struct talk *t)
 {
     const size_t n = prompts_of(t);
@@ -396,12 +415,8 @@ static bool translate(struct talk *t)
         return err_status(t->err, EXIT_USAGE,
                           "%s:%s translates: expected --prompt, or a text a line", t->spec.plugin,
                           t->spec.variant);
-    if (t->spec.temperature >= 0 || t->spec.top > 0)
-        return err_status(
-            t->err, EXIT_USAGE,
-            "--temperature, --top-k: %s:%s searches for the best translation, and draws "
-            "none by chance",
-            t->spec.plugin, t->spec.variant);
+    if (!check_translating(t))
+        return false;
     struct utterance *source = xcalloc(n, sizeof *source);
     const struct translator with = translator_of(t);
     bool fine = read_sources(t, language_of_talk(t)->vocabulary[0], source);
@@ -490,8 +505,31 @@ static bool classify_one(struct talk *t, size_t i)
     return fine;
 }
 
+/* Classes are neither drawn nor searched for: all of them are told. */
+static bool check_classifying(const struct talk *t)
+{
+    const struct generate_spec *s = &t->spec;
+    const struct {
+        const char *option;
+        bool given;
+    } idle[] = {{"--length", s->length >= 0},
+                {"--count", s->count >= 0},
+                {"--temperature", s->temperature >= 0},
+                {"--top-k", s->top >= 0},
+                {"--beam", s->beam >= 0}};
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
+        if (idle[i].given)
+            return err_status(t->err, EXIT_USAGE,
+                              "%s: %s:%s tells the class of a text, expected a network that says "
+                              "text",
+                              idle[i].option, s->plugin, s->variant);
+    return true;
+}
+
 static bool classify(struct talk *t)
 {
+    if (!check_classifying(t))
+        return false;
     if (prompts_of(t) == 0)
         return err_status(t->err, EXIT_USAGE,
                           "%s:%s tells what a text is: expected --prompt, or a text a line",

@@ -111,6 +111,12 @@ generate --prompt abc --beam 3 --json
 is "$(json "$dir/out" said 0 prompt)" abc "beam"; like out '"score"' "with scores"
 generate --prompt ab --temperature 1
 is $status 2 "a translation is not drawn: exit 2"
+generate --prompt abcdef --length 2 --json
+is "$(json "$dir/out" said 0 tokens)" 2 "--length of a translation"
+generate --prompt abcdef --length 2 --beam 2 --json
+ok "$([ "$(json "$dir/out" said 0 tokens)" -le 2 ]; echo $?)" "and by beam"
+generate --prompt abc --count 3
+is $status 2 "--count without --beam: exit 2"; like err 'expected --beam 3 or more' "says what would do"
 printf 'abc\n\nde\n' >"$dir/in"
 lines() { status=0; "$BENCH" generate "$net:attend" --from "$dir/attend.safetensors" "$@" <"$dir/in" >"$dir/out" 2>"$dir/err" || status=$?; }
 lines
@@ -143,6 +149,10 @@ bench run "$net:names" --data "$dir/names" --epochs 20 --threads 1 -q
 is $status 0 "names: runs"
 bench generate "$net:names" --prompt bob1
 is $status 0 "classes"; is "$(head -1 "$dir/out" | grep -c 'B$')" 1 "the likely one first"
+for o in --length --count --temperature --top-k --beam; do
+    bench generate "$net:names" --prompt bob1 $o 2
+    is $status 2 "$o of classes: exit 2"; like err "^bench: $o: sequences:names tells the class" "by name"
+done
 bench generate "$net:names"
 is $status 2 "nothing to tell the class of: exit 2"
 bench run rnn:spell --data "$dir/names" --epochs 20 --threads 1 -q
