@@ -218,6 +218,7 @@ static bool ask_by_hand(struct showing *s, struct err *err)
     for (size_t number = 1; fine && got > 0; number++) {
         struct prompts p = {0};
         got = take_line(&p, number, err);
+        asked.line = (int)number;
         fine = got >= 0 && (got == 0 || ask(&p, s, err));
         prompts_free(&p);
     }
@@ -227,6 +228,7 @@ static bool ask_by_hand(struct showing *s, struct err *err)
 static bool ask_lines(struct showing *s, struct err *err)
 {
     struct prompts p = {0};
+    asked.line = 1;
     const bool fine = take_lines(&p, err) &&
                       (p.count > 0 || err_status(err, EXIT_USAGE,
                                                  "standard input is empty: expected a text a line, "

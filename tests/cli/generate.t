@@ -126,7 +126,7 @@ is $status 2 "nothing there: exit 2"; like err 'standard input is empty' "says s
 printf 'abc\nd\300\n' >"$dir/in"; lines
 is $status 2 "no UTF-8: exit 2"; like err 'line 2: byte 2 is not UTF-8' "where"
 head -c 1000000 /dev/zero | tr '\0' a >"$dir/in"; lines
-is $status 2 "a megabyte in a line: exit 2"; like err 'text 1 has 1000000 tokens, expected up to 2000' "says so"
+is $status 2 "a megabyte in a line: exit 2"; like err 'standard input: line 1: found 1000000 tokens, expected up to 2000' "says so"
 bench generate "$net:reverse" --from "$dir/attend.safetensors" --prompt a
 is $status 2 "another variant's checkpoint: exit 2"
 like err 'holds the parameters of sequences:attend, not of sequences:reverse' "says whose"
@@ -149,6 +149,9 @@ bench run "$net:names" --data "$dir/names" --epochs 20 --threads 1 -q
 is $status 0 "names: runs"
 bench generate "$net:names" --prompt bob1
 is $status 0 "classes"; is "$(head -1 "$dir/out" | grep -c 'B$')" 1 "the likely one first"
+status=0; printf 'anna1\n\nbob1\n' | "$BENCH" generate "$net:names" >"$dir/out" 2>"$dir/err" || status=$?
+is $status 0 "an empty line between names"; is "$(wc -l <"$dir/out")" 2 "is left out alone"
+like err 'standard input: line 2: no characters, left out' "and told"
 for o in --length --count --temperature --top-k --beam; do
     bench generate "$net:names" --prompt bob1 $o 2
     is $status 2 "$o of classes: exit 2"; like err "^bench: $o: sequences:names tells the class" "by name"
