@@ -135,6 +135,15 @@ is $status 2 "another plugin's: exit 2"
 head -c 3000 "$dir/attend.safetensors" >"$dir/broken.safetensors"
 bench generate "$net:attend" --from "$dir/broken.safetensors" --prompt a
 is $status 6 "a file cut off: exit 6"; like err 'broken.safetensors: ' "by name"
+for key in plugin variant vocabulary; do
+    # The same file with that key misspelt, or its first line: as many bytes, so the header still fits.
+    if [ $key = vocabulary ]; then sed 's/characters special/charakters special/' "$dir/attend.safetensors" >"$dir/odd.safetensors"
+    else sed "s/\"$key\":\"/\"$(echo $key | tr a-z A-Z)\":\"/" "$dir/attend.safetensors" >"$dir/odd.safetensors"; fi
+    bench generate "$net:attend" --from "$dir/odd.safetensors" --prompt a
+    is $status 6 "odd $key: exit 6"
+    if [ $key = vocabulary ]; then like err 'odd.safetensors: vocabulary: line 1: found .charakters special' "by name, once"
+    else like err "odd.safetensors: metadata: found no '$key'" "by name"; fi
+done
 bench generate "$net:attend" --from "$dir/none.safetensors" --prompt a
 is $status 2 "no such file: exit 2"
 bench generate mlp --from "$dir/m.safetensors"
