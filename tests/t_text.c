@@ -333,6 +333,16 @@ static void test_parallel(void)
     sequences_close(&s);
     refused("pairs:en-fr", p, "but no test.fr");
     refused("pairs:en", p, "expected pairs or pairs:A-B");
+    refused("pairs:en-en", p, "expected pairs or pairs:A-B");
+    refused("pairs:../x-de", p, "expected pairs or pairs:A-B");
+    refused("pairs:", p, "expected KIND");
+    refused("pairs:", NULL, "expected KIND");
+    refused("text", "pairs:", "expected KIND");
+    char placed[4096];
+    snprintf(placed, sizeof placed, "pairs:de-en:%s", p);
+    ok(open_task("pairs", placed, &s, &err) && strcmp(s.name, "pairs-de-en") == 0,
+       "languages and folder at once%s", err.text);
+    sequences_close(&s);
     put("pairs/train.de", "Der Hund rennt.\nDie Katze rennt!\nleer\n");
     refused("pairs", p, "6 lines, ");
     refused("pairs", p, "expected as many");

@@ -156,6 +156,22 @@ static void language_of(const char *name, char language[16])
     free(bare);
 }
 
+/* "A-B": two words of letters, digits and _, and B's also of -, that are endings of files. */
+static bool read_languages(const char *pair, char language[2][16])
+{
+    static const char in_name[] =
+        "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const size_t a = strspn(pair, in_name + 1);
+    const char *b = pair[a] == '-' ? pair + a + 1 : "";
+    const size_t n = strlen(b);
+    if (a == 0 || a > 15 || n == 0 || n > 15 || b[strspn(b, in_name)])
+        return false;
+    memcpy(language[0], pair, a);
+    language[0][a] = '\0';
+    memcpy(language[1], b, n + 1);
+    return strcmp(language[0], language[1]) != 0;
+}
+
 /* The languages of a folder: those asked for, en-de, or the only two. */
 static bool choose_languages(const struct sequence_task *t, const char *folder,
                              char language[2][16], struct err *err)
@@ -179,7 +195,7 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
     }
     folder_names_free(names);
     bool fine = languages == 2;
-    if (sscanf(t->parameter, "%15[^-]-%15s", language[0], language[1]) == 2)
+    if (read_languages(t->parameter, language))
         fine = true;
     else if (english && german) {
         memcpy(language[0], "en", 3);
@@ -187,9 +203,9 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
         fine = true;
     } else if (!fine)
         err_status(err, EXIT_USAGE,
-                   "'%s': expected files train.A and train.B, A-B being told by the task as in "
-                   "pairs:en-de; found train.* of %s",
-                   folder, found.length ? text_str(&found) : "no language");
+                   "'%s': expected files train.A and train.B, A-B being chosen by --data "
+                   "pairs:A-B:%s; found train.* of %s",
+                   folder, folder, found.length ? text_str(&found) : "no language");
     text_release(&found);
     return fine;
 }
@@ -352,9 +368,11 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
 {
     struct pairs p = {0};
     bool fine;
-    if (t->parameter[0] && !strchr(t->parameter, '-'))
-        return err_status(err, EXIT_USAGE,
-                          "task '%s': expected pairs or pairs:A-B, as in pairs:en-de", t->task);
+    char language[2][16];
+    if (t->parameter[0] && !read_languages(t->parameter, language))
+        return err_status(
+            err, EXIT_USAGE,
+            "task '%s': expected pairs or pairs:A-B of two languages, as in pairs:en-de", t->task);
     const struct text_set *set = w->data ? text_set_find(w->data) : choose_set();
     if (set && strcmp(set->name, "kjv") == 0)
         fine =
@@ -374,5 +392,6 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
 }
 
 const struct sequence_source source_pairs = {
-    "pairs", "pairs: sentences and translations by words; Debian's, or --data DIR or FILE",
+    "pairs",
+    "pairs: sentences and translations by words; Debian's, or --data [pairs:A-B:]DIR or FILE",
     open_pairs, false};

@@ -149,16 +149,26 @@ size_t sequences_longest(const struct sequences *s, const struct sequence_input 
 
 /* ------------------------------------------------------------------- opening */
 
+/* "KIND:PARAMETER:PLACE" says where the task's files are; NULL: it does not. */
+static const char *place_behind(const char *task)
+{
+    const char *first = strchr(task, ':'), *second = first ? strchr(first + 1, ':') : NULL;
+    return second ? second + 1 : NULL;
+}
+
 static bool parse(const char *task, struct sequence_task *t, struct err *err)
 {
     *t = (struct sequence_task){.task = task};
     const size_t n = strcspn(task, ":");
     const char *parameter = task[n] ? task + n + 1 : "";
-    if (n == 0 || n >= sizeof t->kind || strlen(parameter) >= sizeof t->parameter)
-        return err_status(err, EXIT_USAGE, "task '%.80s': expected KIND or KIND:PARAMETER", task);
+    const size_t length = strcspn(parameter, ":");
+    if (n == 0 || n >= sizeof t->kind || (task[n] && length == 0) || length >= sizeof t->parameter)
+        return err_status(err, EXIT_USAGE,
+                          "task '%.80s': expected KIND, KIND:PARAMETER or KIND:PARAMETER:PLACE",
+                          task);
     memcpy(t->kind, task, n);
-    memcpy(t->parameter, parameter, strlen(parameter) + 1);
-    if (!text_to_int(parameter, 1, SEQUENCE_STEPS, &t->number))
+    memcpy(t->parameter, parameter, length);
+    if (!text_to_int(t->parameter, 1, SEQUENCE_STEPS, &t->number))
         t->number = 0;
     return true;
 }
@@ -175,11 +185,14 @@ static bool refuse_kind(const char *kind, struct err *err)
     return false;
 }
 
-/* --data may be another task: a word of sequence_kinds, with or without a parameter. */
+/* --data may be another task: a word of sequence_kinds, with or without a parameter and a place. */
 static bool is_task(const char *data)
 {
-    struct sequence_task t;
-    return parse(data, &t, NULL) && find_source(t.kind);
+    const size_t n = strcspn(data, ":");
+    for (int i = 0; i < SOURCES; i++)
+        if (strlen(sources[i]->kind) == n && strncmp(sources[i]->kind, data, n) == 0)
+            return true;
+    return false;
 }
 
 static bool is_there(const char *data)
@@ -213,14 +226,15 @@ bool sequences_open(const char *task, const struct sequence_wish *wish, struct s
     }
     if (!parse(task, &t, err))
         return false;
+    w.data = w.data ? w.data : place_behind(task);
     const struct sequence_source *source = find_source(t.kind);
     if (!source)
         return refuse_kind(t.kind, err);
     if (w.data && source->generated)
         return err_status(
             err, EXIT_USAGE,
-            "--data '%s': the items of '%s' are generated; expected a task, such as %s", w.data,
-            t.kind, task);
+            "--data '%s': the items of '%s' are generated; expected a task, such as %s%s%s", w.data,
+            t.kind, t.kind, t.parameter[0] ? ":" : "", t.parameter);
     if (w.data && !is_there(w.data))
         return refuse_data(w.data, err);
     opened.synthetic = source->generated;

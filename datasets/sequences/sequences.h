@@ -69,14 +69,15 @@ struct sequences {
 struct sequence_task {
     const char *task; /* whole */
     char kind[24];
-    char parameter[40]; /* behind the colon; "" */
+    char parameter[40]; /* behind the colon, up to the next; "" */
     long long number;   /* the parameter as a number; 0 where there is none or it is no number */
 };
 
 struct sequence_wish {
     uint64_t seed;    /* of generators */
     size_t items;     /* of a generator's training set; 0: its default */
-    const char *data; /* NULL; or --data: a file, a folder, a set's name, or a task instead */
+    const char *data; /* NULL; or --data: a file, a folder, a set's name, or a task instead,
+                         also as "pairs:en-fr:PLACE", PLACE being one of the others */
 };
 
 /* Opens what `task` names, or `wish->data` instead. On success the caller closes with

@@ -353,9 +353,8 @@ static bool unpack_tokens(struct vocabulary *v, const char *at, struct err *err)
         if (length > 0)
             (void)vocabulary_add(v, token, length);
         if (v->count == before)
-            return err_set(err,
-                           "vocabulary: line %d: found '%.*s', expected a token not seen before",
-                           line, (int)(n < 40 ? n : 40), at);
+            return err_set(err, "line %d: found '%.*s', expected a token not seen before", line,
+                           (int)(n < 40 ? n : 40), at);
         at += n + (at[n] == '\n');
     }
     return true;
@@ -370,7 +369,7 @@ struct vocabulary *vocabulary_unpack(const char *packed, struct err *err)
     while (head < 4 && !(strlen(heads[head]) == n && strncmp(packed, heads[head], n) == 0))
         head++;
     if (head == 4) {
-        err_set(err, "vocabulary: line 1: found '%.*s', expected 'characters' or 'words'",
+        err_set(err, "line 1: found '%.*s', expected 'characters' or 'words'",
                 (int)(n < 40 ? n : 40), packed);
         return NULL;
     }

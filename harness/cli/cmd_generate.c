@@ -14,6 +14,7 @@
 #include "store/store.h"
 #include "train/checkpoint.h"
 #include "train/generate.h"
+#include "train/plugin_check.h"
 #include "train/plugin_find.h"
 #include "train/search.h"
 
@@ -217,6 +218,7 @@ static bool ask_by_hand(struct showing *s, struct err *err)
     for (size_t number = 1; fine && got > 0; number++) {
         struct prompts p = {0};
         got = take_line(&p, number, err);
+        asked.line = (int)number;
         fine = got >= 0 && (got == 0 || ask(&p, s, err));
         prompts_free(&p);
     }
@@ -226,6 +228,7 @@ static bool ask_by_hand(struct showing *s, struct err *err)
 static bool ask_lines(struct showing *s, struct err *err)
 {
     struct prompts p = {0};
+    asked.line = 1;
     const bool fine = take_lines(&p, err) &&
                       (p.count > 0 || err_status(err, EXIT_USAGE,
                                                  "standard input is empty: expected a text a line, "
@@ -263,6 +266,42 @@ static bool generate(const struct plugin_pick *pick, struct showing *s, struct e
     return fine;
 }
 
+/* ---------------------------------------------------------------- checkpoints */
+
+/* Images, sums and symbols have no vocabulary to speak with. */
+static bool speaks(const json_t *variant)
+{
+    const char *task = string_of(variant, "task");
+    return *task && strncmp(task, "adding:", 7) != 0 && strncmp(task, "copy:", 5) != 0;
+}
+
+/* A variant that training would not bring to speak is refused, and those that would are named. */
+static bool may_speak(const struct plugin_pick *pick, struct err *err)
+{
+    json_t *card = plugin_describe(pick->path, pick->variant, -1, 1, err);
+    if (!card)
+        return false;
+    const json_t *variants = json_object_get(card, "variants"), *asked_one = NULL, *v;
+    struct text others = {0};
+    size_t i;
+    json_array_foreach(variants, i, v)
+    {
+        if (strcmp(string_of(v, "name"), pick->variant) == 0)
+            asked_one = v;
+        else if (speaks(v))
+            text_add(&others, " %s:%s", pick->name, string_of(v, "name"));
+    }
+    const char *task = string_of(asked_one, "task");
+    const bool fine = speaks(asked_one) ||
+                      err_status(err, EXIT_USAGE, "%s:%s says nothing: its task is %s; %s%s",
+                                 pick->name, pick->variant, *task ? task : "to tell images apart",
+                                 others.length ? "expected one of" : "nor does another variant of ",
+                                 others.length ? text_str(&others) : pick->name);
+    text_release(&others);
+    json_decref(card);
+    return fine;
+}
+
 /* The checkpoint that the last run of that variant has kept; malloc'ed, or NULL and *err. */
 static char *find_kept(const struct plugin_pick *pick, struct err *err)
 {
@@ -271,9 +310,10 @@ static char *find_kept(const struct plugin_pick *pick, struct err *err)
     free(database);
     if (access(path, R_OK) == 0)
         return path;
-    err_status(err, EXIT_BENCH_FAILED,
-               "%s:%s has not been trained yet: `bench run %s:%s` keeps its parameters in '%s'",
-               pick->name, pick->variant, pick->name, pick->variant, path);
+    if (may_speak(pick, err))
+        err_status(err, EXIT_BENCH_FAILED,
+                   "%s:%s has not been trained yet: `bench run %s:%s` keeps its parameters in '%s'",
+                   pick->name, pick->variant, pick->name, pick->variant, path);
     free(path);
     return NULL;
 }

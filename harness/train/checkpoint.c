@@ -82,21 +82,32 @@ bool checkpoint_save(const struct trainer *t, const struct run_end *end, int epo
     return fine;
 }
 
+/* Metadata say what it is: format, plugin and variant. */
+static bool check_metadata(const char *path, const struct st_file *f, struct err *err)
+{
+    static const char format[] = "bench-checkpoint ";
+    static const char *const names[] = {"plugin", "variant"};
+    const char *is = st_meta(f, "format");
+    if (!is || strncmp(is, format, sizeof format - 1) != 0)
+        return err_set(err,
+                       "%s: format: found '%.40s', expected '%s1': `bench run --save` writes it",
+                       path, is ? is : "", format);
+    for (int i = 0; i < 2; i++)
+        if (!st_meta(f, names[i]))
+            return err_set(err, "%s: metadata: found no '%s', expected whose parameters these are",
+                           path, names[i]);
+    return true;
+}
+
 bool checkpoint_open(const char *path, const char *plugin, const char *variant,
                      struct checkpoint *c, struct err *err)
 {
-    static const char format[] = "bench-checkpoint ";
     *c = (struct checkpoint){.path = path};
     if (!st_open(path, &c->file, err))
         return false;
-    const char *is = st_meta(&c->file, "format"), *of = st_meta(&c->file, "plugin"),
-               *which = st_meta(&c->file, "variant");
-    bool fine = true;
-    if (!is || strncmp(is, format, sizeof format - 1) != 0 || !of || !which)
-        fine =
-            err_set(err, "%s: format: found '%.40s', expected '%s1': `bench run --save` writes it",
-                    path, is ? is : "", format);
-    else if (strcmp(of, plugin) != 0 || strcmp(which, variant) != 0)
+    const char *of = st_meta(&c->file, "plugin"), *which = st_meta(&c->file, "variant");
+    bool fine = check_metadata(path, &c->file, err);
+    if (fine && (strcmp(of, plugin) != 0 || strcmp(which, variant) != 0))
         fine = err_status(err, EXIT_USAGE, "%s: holds the parameters of %.60s:%.60s, not of %s:%s",
                           path, of, which, plugin, variant);
     fine = fine && language_read(path, &c->file, &c->language, err);

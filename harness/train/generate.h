@@ -14,6 +14,7 @@ struct generate_spec {
     const char *plugin_path, *plugin, *variant;
     const char *from; /* the checkpoint */
     const char *isa;  /* NULL: best */
+    int line;         /* of standard input: of the first prompt, the others follow; 0: --prompt */
     int threads, length, top, beam, count;
     double temperature;
     int64_t seed;

@@ -2,6 +2,7 @@
 #include "train/generate_task.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -87,6 +88,14 @@ static json_t *spelled(const struct vocabulary *v, const int32_t *token, int n)
 }
 
 /* --------------------------------------------------------------------- prompts */
+
+/* Where prompt i was read. */
+static const char *place_of(const struct talk *t, size_t i, char place[48])
+{
+    if (t->spec.line > 0)
+        snprintf(place, 48, "standard input: line %zu", (size_t)t->spec.line + i);
+    return t->spec.line > 0 ? place : "--prompt";
+}
 
 /* The first few tokens that the vocabulary does not have. */
 static void tell_unknown(const struct talk *t, const struct vocabulary *v, const char *text)
@@ -324,17 +333,19 @@ static struct translator translator_of(struct talk *t)
                                .share = t->program,
                                .threads = t->spec.threads,
                                .batch = BATCH,
+                               .most = t->spec.length > 0 ? t->spec.length : 0,
                                .look = look,
                                .arg = t};
 }
 
 static bool read_sources(struct talk *t, const struct vocabulary *v, struct utterance *source)
 {
+    char place[48];
     for (size_t i = 0; i < prompts_of(t); i++) {
         source[i].token = encode(t, v, prompt_of(t, i), &source[i].tokens);
         if (source[i].tokens > READ)
-            return err_status(t->err, EXIT_USAGE, "text %zu has %d tokens, expected up to %d",
-                              i + 1, source[i].tokens, READ);
+            return err_status(t->err, EXIT_USAGE, "%s: found %d tokens, expected up to %d",
+                              place_of(t, i, place), source[i].tokens, READ);
     }
     return true;
 }
@@ -389,6 +400,24 @@ static bool translate_greedily(struct talk *t, const struct translator *with,
     return fine;
 }
 
+/* What only networks do that draw, and more translations than are searched for. */
+static bool check_translating(const struct talk *t)
+{
+    const struct generate_spec *s = &t->spec;
+    const int beam = s->beam > 0 ? s->beam : 1;
+    if (s->temperature >= 0 || s->top > 0)
+        return err_status(
+            t->err, EXIT_USAGE,
+            "--temperature, --top-k: %s:%s searches for the best translation, and draws "
+            "none by chance",
+            s->plugin, s->variant);
+    return s->count <= beam ||
+           err_status(t->err, EXIT_USAGE,
+                      "--count %d: %s:%s finds %d translation%s of a text, "
+                      "expected --beam %d or more",
+                      s->count, s->plugin, s->variant, beam, beam > 1 ? "s" : "", s->count);
+}
+
 static bool translate(struct talk *t)
 {
     const size_t n = prompts_of(t);
@@ -396,12 +425,8 @@ static bool translate(struct talk *t)
         return err_status(t->err, EXIT_USAGE,
                           "%s:%s translates: expected --prompt, or a text a line", t->spec.plugin,
                           t->spec.variant);
-    if (t->spec.temperature >= 0 || t->spec.top > 0)
-        return err_status(
-            t->err, EXIT_USAGE,
-            "--temperature, --top-k: %s:%s searches for the best translation, and draws "
-            "none by chance",
-            t->spec.plugin, t->spec.variant);
+    if (!check_translating(t))
+        return false;
     struct utterance *source = xcalloc(n, sizeof *source);
     const struct translator with = translator_of(t);
     bool fine = read_sources(t, language_of_talk(t)->vocabulary[0], source);
@@ -464,17 +489,11 @@ static json_t *classes_json(const struct language *l, const float *scores)
     return all;
 }
 
-static bool classify_one(struct talk *t, size_t i)
+static bool classify_tokens(struct talk *t, size_t i, const int32_t *token, int n)
 {
     const struct language *l = language_of_talk(t);
-    int n;
-    int32_t *token = encode(t, l->vocabulary[0], prompt_of(t, i), &n);
-    struct nn_graph *g = NULL;
-    struct program *p = NULL;
-    if (n > READ || n == 0)
-        err_status(t->err, EXIT_USAGE, "text %zu has %d tokens, expected 1 to %d", i + 1, n, READ);
-    else
-        p = classifier(t, g = prefix_net_graph(&t->wish, 1, 0, n), token, n);
+    struct nn_graph *g = prefix_net_graph(&t->wish, 1, 0, n);
+    struct program *p = classifier(t, g, token, n);
     const struct tensor *out = p ? program_tensor(p, TENSOR_OUTPUT, 0) : NULL;
     bool fine = out && out->elements >= (size_t)l->classes;
     if (out && !fine)
@@ -486,12 +505,52 @@ static bool classify_one(struct talk *t, size_t i)
     }
     program_free(p);
     graph_free(g);
+    return fine;
+}
+
+/* An empty line among others is of no class, and no reason to leave out those behind it. */
+static bool classify_one(struct talk *t, size_t i)
+{
+    int n;
+    char place[48];
+    int32_t *token = encode(t, language_of_talk(t)->vocabulary[0], prompt_of(t, i), &n);
+    bool fine = true;
+    if (n == 0 && t->spec.line > 0)
+        remark(t, "%s: no characters, left out", place_of(t, i, place));
+    else if (n == 0 || n > READ)
+        fine = err_status(t->err, EXIT_USAGE, "%s: found %d tokens, expected 1 to %d",
+                          place_of(t, i, place), n, READ);
+    else
+        fine = classify_tokens(t, i, token, n);
     free(token);
     return fine;
 }
 
+/* Classes are neither drawn nor searched for: all of them are told. */
+static bool check_classifying(const struct talk *t)
+{
+    const struct generate_spec *s = &t->spec;
+    const struct {
+        const char *option;
+        bool given;
+    } idle[] = {{"--length", s->length >= 0},
+                {"--count", s->count >= 0},
+                {"--temperature", s->temperature >= 0},
+                {"--top-k", s->top >= 0},
+                {"--beam", s->beam >= 0}};
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)
+        if (idle[i].given)
+            return err_status(t->err, EXIT_USAGE,
+                              "%s: %s:%s tells the class of a text, expected a network that says "
+                              "text",
+                              idle[i].option, s->plugin, s->variant);
+    return true;
+}
+
 static bool classify(struct talk *t)
 {
+    if (!check_classifying(t))
+        return false;
     if (prompts_of(t) == 0)
         return err_status(t->err, EXIT_USAGE,
                           "%s:%s tells what a text is: expected --prompt, or a text a line",

@@ -15,6 +15,13 @@ int translate_most(const struct language *l, int source_tokens)
     return likely < longest ? likely : longest;
 }
 
+/* A wish shortens translations only: beyond what it was trained on a network has nothing to say. */
+static int most_of(const struct translator *t, int source_tokens)
+{
+    const int most = translate_most(t->language, source_tokens);
+    return t->most > 0 && t->most < most ? t->most : most;
+}
+
 /* -------------------------------------------------------------------- asking */
 
 struct asking {
@@ -85,7 +92,7 @@ static bool translate_batch(const struct translator *t, const struct batch *b, b
         const struct utterance *s = &b->source[b->number[i]];
         b->token[i] = s->token;
         b->steps[i] = s->tokens;
-        b->most[i] = translate_most(t->language, s->tokens);
+        b->most[i] = most_of(t, s->tokens);
         longest = s->tokens > longest ? s->tokens : longest;
         most = b->most[i] > most ? b->most[i] : most;
     }
@@ -165,7 +172,7 @@ bool translate_greedy(const struct translator *t, const struct utterance *source
 bool translate_beam(const struct translator *t, const struct utterance *source, int beam,
                     struct utterance *said, int *n, struct err *err)
 {
-    const int most = translate_most(t->language, source->tokens);
+    const int most = most_of(t, source->tokens);
     const size_t stride = (size_t)most + 1, rows = (size_t)beam;
     struct asking a = {.t = t, .net = net_for(t, beam, source->tokens, most, err), .err = err};
     if (!a.net)

@@ -15,6 +15,7 @@ struct translator {
     const struct language *language;
     struct program *share, *lend; /* parameters; NULL, or activations (prefix_net.h) */
     int threads, batch;           /* sources at a time */
+    int most;                     /* tokens said, at most; 0: as translate_most() has it */
     bool (*look)(void *arg);      /* NULL, or asked before each token: false ends it all */
     void *arg;
 };

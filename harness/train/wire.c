@@ -44,6 +44,7 @@ const struct wire_field wire_generate[] = {
     F(WIRE_INT,    generate_spec, length),      F(WIRE_INT,    generate_spec, top),
     F(WIRE_INT,    generate_spec, beam),        F(WIRE_INT,    generate_spec, count),
     F(WIRE_DOUBLE, generate_spec, temperature), F(WIRE_INT64,  generate_spec, seed),
+    F(WIRE_INT,    generate_spec, line),
     {0},
 };
 const struct wire_field wire_plan[] = {

@@ -111,6 +111,12 @@ generate --prompt abc --beam 3 --json
 is "$(json "$dir/out" said 0 prompt)" abc "beam"; like out '"score"' "with scores"
 generate --prompt ab --temperature 1
 is $status 2 "a translation is not drawn: exit 2"
+generate --prompt abcdef --length 2 --json
+is "$(json "$dir/out" said 0 tokens)" 2 "--length of a translation"
+generate --prompt abcdef --length 2 --beam 2 --json
+ok "$([ "$(json "$dir/out" said 0 tokens)" -le 2 ]; echo $?)" "and by beam"
+generate --prompt abc --count 3
+is $status 2 "--count without --beam: exit 2"; like err 'expected --beam 3 or more' "says what would do"
 printf 'abc\n\nde\n' >"$dir/in"
 lines() { status=0; "$BENCH" generate "$net:attend" --from "$dir/attend.safetensors" "$@" <"$dir/in" >"$dir/out" 2>"$dir/err" || status=$?; }
 lines
@@ -120,7 +126,7 @@ is $status 2 "nothing there: exit 2"; like err 'standard input is empty' "says s
 printf 'abc\nd\300\n' >"$dir/in"; lines
 is $status 2 "no UTF-8: exit 2"; like err 'line 2: byte 2 is not UTF-8' "where"
 head -c 1000000 /dev/zero | tr '\0' a >"$dir/in"; lines
-is $status 2 "a megabyte in a line: exit 2"; like err 'text 1 has 1000000 tokens, expected up to 2000' "says so"
+is $status 2 "a megabyte in a line: exit 2"; like err 'standard input: line 1: found 1000000 tokens, expected up to 2000' "says so"
 bench generate "$net:reverse" --from "$dir/attend.safetensors" --prompt a
 is $status 2 "another variant's checkpoint: exit 2"
 like err 'holds the parameters of sequences:attend, not of sequences:reverse' "says whose"
@@ -129,6 +135,15 @@ is $status 2 "another plugin's: exit 2"
 head -c 3000 "$dir/attend.safetensors" >"$dir/broken.safetensors"
 bench generate "$net:attend" --from "$dir/broken.safetensors" --prompt a
 is $status 6 "a file cut off: exit 6"; like err 'broken.safetensors: ' "by name"
+for key in plugin variant vocabulary; do
+    # The same file with that key misspelt, or its first line: as many bytes, so the header still fits.
+    if [ $key = vocabulary ]; then sed 's/characters special/charakters special/' "$dir/attend.safetensors" >"$dir/odd.safetensors"
+    else sed "s/\"$key\":\"/\"$(echo $key | tr a-z A-Z)\":\"/" "$dir/attend.safetensors" >"$dir/odd.safetensors"; fi
+    bench generate "$net:attend" --from "$dir/odd.safetensors" --prompt a
+    is $status 6 "odd $key: exit 6"
+    if [ $key = vocabulary ]; then like err 'odd.safetensors: vocabulary: line 1: found .charakters special' "by name, once"
+    else like err "odd.safetensors: metadata: found no '$key'" "by name"; fi
+done
 bench generate "$net:attend" --from "$dir/none.safetensors" --prompt a
 is $status 2 "no such file: exit 2"
 bench generate mlp --from "$dir/m.safetensors"
@@ -143,6 +158,13 @@ bench run "$net:names" --data "$dir/names" --epochs 20 --threads 1 -q
 is $status 0 "names: runs"
 bench generate "$net:names" --prompt bob1
 is $status 0 "classes"; is "$(head -1 "$dir/out" | grep -c 'B$')" 1 "the likely one first"
+status=0; printf 'anna1\n\nbob1\n' | "$BENCH" generate "$net:names" >"$dir/out" 2>"$dir/err" || status=$?
+is $status 0 "an empty line between names"; is "$(wc -l <"$dir/out")" 2 "is left out alone"
+like err 'standard input: line 2: no characters, left out' "and told"
+for o in --length --count --temperature --top-k --beam; do
+    bench generate "$net:names" --prompt bob1 $o 2
+    is $status 2 "$o of classes: exit 2"; like err "^bench: $o: sequences:names tells the class" "by name"
+done
 bench generate "$net:names"
 is $status 2 "nothing to tell the class of: exit 2"
 bench run rnn:spell --data "$dir/names" --epochs 20 --threads 1 -q
@@ -153,5 +175,9 @@ bench generate rnn:spell --prompt b --temperature 0 --count 2
 is "$(grep -c '^bob' "$dir/out")" 2 "two of one"
 bench generate rnn:spell --prompt x
 is $status 2 "no such class: exit 2"; like err "found 'x', expected a class: A B" "which there are"
+bench generate lenet5
+is $status 2 "images have nothing to say: exit 2"; like err 'lenet5:modern says nothing: its task is to tell images apart' "trained or not"
+bench generate lstm
+like err 'lstm:row says nothing.*expected one of .*lstm:char' "and who would speak"
 bench help generate; like out '\-\-top-k K' "help"
 done_testing
