@@ -28,6 +28,8 @@ bench run "$net:text" --data "$dir/a.txt" --time-budget 0.05 --epochs 100000 --t
 ok "$(test -s "$kept/sequences-text.safetensors"; echo $?)" "kept when the time is over"
 bench run "$net:text" --save "$dir/no/t.safetensors"
 is $status 2 "--save into no folder: exit 2"; like err "cannot write '$dir/no/t.safetensors'" "says so, before it trains"
+mkfifo "$dir/pipe"; bench run "$net:text" --save "$dir/pipe"
+is $status 2 "--save into a pipe: exit 2"; ok "$(test -p "$dir/pipe"; echo $?)" "and the pipe stays"
 bench run "$net:text" "$net:reverse" --save "$dir/t.safetensors"
 is $status 2 "--save of two runs: exit 2"
 bench run "$net:reverse" --synthetic --save "$dir/t.safetensors"
