@@ -274,7 +274,7 @@ static void test_items(void)
     text_release(&a);
     text_release(&b);
     remove(scratch_path("classes/German.txt"));
-    refused("names", classes, "holds 1 files: expected 2");
+    refused("names", classes, "holds 1 file: expected 2");
     ok(open_task("names", NULL, &s, &err) && s.synthetic, "made up%s", err.text);
     is_int(s.items[SPLIT_TRAIN], 100, "as many as wished");
     sequences_close(&s);
@@ -337,6 +337,8 @@ static void test_parallel(void)
     refused("pairs", p, "6 lines, ");
     refused("pairs", p, "expected as many");
     refused("pairs", folder("none"), "found train.* of no language");
+    refused("pairs:en-fr", folder("none"), "expected train.en and train.fr, found neither");
+    refused("pairs", put("bare.txt", "no TAB\n"), "left out of 1 lines: 1 without TAB");
 }
 
 static void test_tabs(void)
