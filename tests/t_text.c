@@ -218,6 +218,7 @@ static void test_text(void)
     refused("text", folder("empty"), "holds no files");
     refused("text", put("none.txt", ""), "no text for training");
     refused("text", "/nowhere/at/all", "no file, folder, set or task '/nowhere/at/all'");
+    refused("text", "fashion-mnist", "the set 'fashion-mnist' holds images");
     refused("text", "kjw", "did you mean 'kjv'");
     refused("text:x", scratch_path("a.txt"), "expected text or text:STEPS");
     refused("text", "kjv-rv", "are pairs");

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "datasets/dataset.h"
 #include "datasets/text/places.h"
 
 static const struct sequence_source *const sources[] = {
@@ -192,6 +193,12 @@ static bool refuse_data(const char *data, struct err *err)
 {
     const char *words[32] = {NULL};
     int n = 0;
+    for (int i = 0; dataset_names[i]; i++)
+        if (strcmp(data, dataset_names[i]) == 0)
+            return err_status(err, EXIT_USAGE,
+                              "the set '%s' holds images: expected a file, a folder, a set of text "
+                              "or a task, as `bench list` shows them",
+                              data);
     for (const struct text_set *set = text_sets; set->name; set++)
         words[n++] = set->name;
     for (int i = 0; sequence_kinds[i]; i++)
