@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -152,6 +153,32 @@ static void check_files(void)
     st_writer_free(w);
 }
 
+/* Links are written through, and what a rename would destroy is refused. */
+static void check_targets(void)
+{
+    struct err err = {0};
+    struct st_file f;
+    struct stat st;
+    struct st_writer *w = st_writer_new();
+    char path[2][64];
+    snprintf(path[0], sizeof path[0], "%s/link", folder);
+    snprintf(path[1], sizeof path[1], "%s/target", folder);
+    ok(symlink("target", path[0]) == 0 && st_write(w, path[0], &err), "a link to nothing yet");
+    ok(st_open(path[1], &f, &err), "the file appears where it leads");
+    st_close(&f);
+    ok(st_write(w, path[0], &err) && lstat(path[0], &st) == 0 && S_ISLNK(st.st_mode),
+       "again: the link stays");
+    ok(unlink(path[1]) == 0 && mkfifo(path[1], 0600) == 0 && !st_write(w, path[0], &err),
+       "a link to a pipe: refused");
+    ok(strstr(err.text, "expected a regular file or none, found a pipe"), "and says why");
+    ok(stat(path[0], &st) == 0 && S_ISFIFO(st.st_mode), "the pipe stays");
+    ok(unlink(path[1]) == 0 && symlink("link", path[1]) == 0 && !st_write(w, path[0], &err),
+       "links in a loop: refused");
+    unlink(path[0]);
+    unlink(path[1]);
+    st_writer_free(w);
+}
+
 int main(void)
 {
     struct text bytes = {0};
@@ -161,6 +188,7 @@ int main(void)
     check_cuts(&bytes);
     check_rules();
     check_files();
+    check_targets();
     text_release(&bytes);
     rmdir(folder);
     return done();

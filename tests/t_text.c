@@ -218,6 +218,7 @@ static void test_text(void)
     refused("text", folder("empty"), "holds no files");
     refused("text", put("none.txt", ""), "no text for training");
     refused("text", "/nowhere/at/all", "no file, folder, set or task '/nowhere/at/all'");
+    refused("text", "fashion-mnist", "the set 'fashion-mnist' holds images");
     refused("text", "kjw", "did you mean 'kjv'");
     refused("text:x", scratch_path("a.txt"), "expected text or text:STEPS");
     refused("text", "kjv-rv", "are pairs");
@@ -274,7 +275,7 @@ static void test_items(void)
     text_release(&a);
     text_release(&b);
     remove(scratch_path("classes/German.txt"));
-    refused("names", classes, "holds 1 files: expected 2");
+    refused("names", classes, "holds 1 file: expected 2");
     ok(open_task("names", NULL, &s, &err) && s.synthetic, "made up%s", err.text);
     is_int(s.items[SPLIT_TRAIN], 100, "as many as wished");
     sequences_close(&s);
@@ -347,6 +348,8 @@ static void test_parallel(void)
     refused("pairs", p, "6 lines, ");
     refused("pairs", p, "expected as many");
     refused("pairs", folder("none"), "found train.* of no language");
+    refused("pairs:en-fr", folder("none"), "expected train.en and train.fr, found neither");
+    refused("pairs", put("bare.txt", "no TAB\n"), "left out of 1 lines: 1 without TAB");
 }
 
 static void test_tabs(void)

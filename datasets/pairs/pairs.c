@@ -176,10 +176,12 @@ static bool read_languages(const char *pair, char language[2][16])
 static bool choose_languages(const struct sequence_task *t, const char *folder,
                              char language[2][16], struct err *err)
 {
-    struct text found = {0};
     size_t count, languages = 0;
     bool english = false, german = false;
-    char **names = folder_names(folder, &count);
+    char **names = folder_names(folder, &count, err);
+    if (!names)
+        return false;
+    struct text found = {0};
     for (size_t i = 0; i < count; i++) {
         char one[16];
         language_of(names[i], one);
@@ -202,10 +204,10 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
         memcpy(language[1], "de", 3);
         fine = true;
     } else if (!fine)
-        err_status(err, EXIT_USAGE,
-                   "'%s': expected files train.A and train.B, A-B being chosen by --data "
-                   "pairs:A-B:%s; found train.* of %s",
-                   folder, folder, found.length ? text_str(&found) : "no language");
+        err_set(err,
+                "'%s': expected files train.A and train.B, A-B being chosen by --data "
+                "pairs:A-B:%s; found train.* of %s",
+                folder, folder, found.length ? text_str(&found) : "no language");
     text_release(&found);
     return fine;
 }
@@ -228,7 +230,10 @@ static bool read_folder(const struct sequence_task *t, const char *folder, struc
         if (path[0] && path[1])
             fine = read_parallel(path, split == SPLIT_TRAIN && !test ? PAIR_BY_HASH : split, p,
                                  &s->notes, err);
-        else if (split == SPLIT_TRAIN || path[0] || path[1])
+        else if (split == SPLIT_TRAIN && !path[0] && !path[1])
+            fine = err_set(err, "'%s': expected train.%s and train.%s, found neither", folder,
+                           language[0], language[1]);
+        else if (path[0] || path[1])
             fine = err_set(err, "'%s' holds %s.%s but no %s.%s", folder, stem[split],
                            language[path[0] ? 0 : 1], stem[split], language[path[0] ? 1 : 0]);
         test = test || (split == SPLIT_TEST && path[0]);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "datasets/dataset.h"
 #include "datasets/text/places.h"
 
 static const struct sequence_source *const sources[] = {
@@ -205,6 +206,12 @@ static bool refuse_data(const char *data, struct err *err)
 {
     const char *words[32] = {NULL};
     int n = 0;
+    for (int i = 0; dataset_names[i]; i++)
+        if (strcmp(data, dataset_names[i]) == 0)
+            return err_status(err, EXIT_USAGE,
+                              "the set '%s' holds images: expected a file, a folder, a set of text "
+                              "or a task, as `bench list` shows them",
+                              data);
     for (const struct text_set *set = text_sets; set->name; set++)
         words[n++] = set->name;
     for (int i = 0; sequence_kinds[i]; i++)
@@ -290,14 +297,22 @@ static void sum_up(struct sequences *s)
     sha256_end(&sum, s->sha256);
 }
 
+/* Notes are told once data are open; here the first line of them is the reason. */
+static bool refuse_empty(const struct sequences *s, const char *from, struct err *err)
+{
+    const char *notes = text_str(&s->notes);
+    const int n = (int)strcspn(notes, "\n");
+    return err_set(err, "%s: %zu items for training and %zu for test: expected some of both%s%.*s",
+                   from, s->items[SPLIT_TRAIN], s->items[SPLIT_TEST], n ? "; " : "", n, notes);
+}
+
 bool sequences_finish(struct sequences *s, struct err *err)
 {
     const char *from = s->path ? s->path : s->name;
     assert(s->name && s->inputs > 0);
     if (s->running ? s->series[0].rows != SPLITS
                    : s->items[SPLIT_TRAIN] == 0 || s->items[SPLIT_TEST] == 0)
-        return err_set(err, "%s: %zu items for training and %zu for test: expected some of both",
-                       from, s->items[SPLIT_TRAIN], s->items[SPLIT_TEST]);
+        return refuse_empty(s, from, err);
     for (int i = 0; i < SERIES; i++)
         if (!s->running && s->series[i].longest > SEQUENCE_STEPS)
             return err_set(err, "%s: an item of %zu steps: the limit is %d", from,

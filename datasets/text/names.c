@@ -75,10 +75,12 @@ static bool read_class(const char *path, int32_t label, struct sequences *s, str
 static bool read_classes(const char *folder, struct sequences *s, struct err *err)
 {
     size_t count;
-    char **names = folder_names(folder, &count);
+    char **names = folder_names(folder, &count, err);
+    if (!names)
+        return false;
     bool fine = (count >= 2 && count <= CLASSES_MOST) ||
-                err_set(err, "'%s' holds %zu files: expected 2 to %d, one for each class", folder,
-                        count, CLASSES_MOST);
+                err_set(err, "'%s' holds %zu file%s: expected 2 to %d, one for each class", folder,
+                        count, count == 1 ? "" : "s", CLASSES_MOST);
     s->class_names = fine ? xcalloc(count + 1, sizeof *s->class_names) : NULL;
     for (size_t i = 0; fine && i < count; i++) {
         char *path = xprintf("%s/%s", folder, names[i]);

@@ -3,6 +3,7 @@
 #include "datasets/text/places.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -117,21 +118,24 @@ static bool is_file(const char *folder, const char *name)
     return file;
 }
 
-char **folder_names(const char *folder, size_t *count)
+char **folder_names(const char *folder, size_t *count, struct err *err)
 {
-    size_t room = 16;
-    char **names = xmalloc(room * sizeof *names);
     DIR *dir = opendir(folder);
     *count = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
+    if (!dir) {
+        err_set(err, "cannot read folder '%s': %s", folder, strerror(errno));
+        return NULL;
+    }
+    size_t room = 16;
+    char **names = xmalloc(room * sizeof *names);
+    for (struct dirent *e; (e = readdir(dir));) {
         if (e->d_name[0] == '.' || !is_file(folder, e->d_name))
             continue;
         if (*count + 1 == room)
             names = xrealloc(names, (room *= 2) * sizeof *names);
         names[(*count)++] = xstrdup(e->d_name);
     }
-    if (dir)
-        closedir(dir);
+    closedir(dir);
     qsort(names, *count, sizeof *names, by_name);
     names[*count] = NULL;
     return names;
@@ -139,7 +143,7 @@ char **folder_names(const char *folder, size_t *count)
 
 void folder_names_free(char **names)
 {
-    for (char **n = names; *n; n++)
+    for (char **n = names; n && *n; n++)
         free(*n);
     free(names);
 }
@@ -174,7 +178,7 @@ static bool fits(const char *name, const char *stem, const char *ending)
 char *folder_file(const char *folder, const char *stem, const char *ending)
 {
     size_t count;
-    char **names = folder_names(folder, &count), *found = NULL;
+    char **names = folder_names(folder, &count, NULL), *found = NULL;
     for (size_t i = 0; i < count && !found; i++)
         if (fits(names[i], stem, ending))
             found = xprintf("%s/%s", folder, names[i]);

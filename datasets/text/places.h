@@ -32,12 +32,12 @@ bool text_set_missing(const struct text_set *set, const char *what, struct err *
 /* The first file of `folder`, in order of names, whose name is `stem`, or begins with it and goes
  * on with
  * '.', '_' or '-', and ends in `ending` ("" or ".de") with or without .txt behind it, .gz or .xz
- * behind all; malloc'ed, or NULL. */
+ * behind all; malloc'ed, or NULL, as for a folder that cannot be read: ask folder_names() first. */
 char *folder_file(const char *folder, const char *stem, const char *ending);
 
 /* Names of the regular files of `folder` that do not begin with '.', sorted; how many.
- * NULL-terminated, malloc'ed, freed with folder_names_free(). */
-char **folder_names(const char *folder, size_t *count);
+ * NULL-terminated, malloc'ed, freed with folder_names_free(). NULL if it cannot be read. */
+char **folder_names(const char *folder, size_t *count, struct err *err);
 void folder_names_free(char **names);
 
 bool is_folder(const char *path);

@@ -91,7 +91,9 @@ static bool read_folder(const char *folder, const char *kind, struct text *all, 
                         struct err *err)
 {
     size_t count;
-    char **names = folder_names(folder, &count);
+    char **names = folder_names(folder, &count, err);
+    if (!names)
+        return false;
     bool fine = count > 0 || err_set(err, "'%s' holds no files: expected some of text", folder);
     for (size_t i = 0; fine && i < count; i++) {
         char *path = xprintf("%s/%s", folder, names[i]);

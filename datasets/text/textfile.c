@@ -137,6 +137,8 @@ bool text_report_end(const struct text_report *r, const char *path, bool skip_em
     for (int kind = skip_empty ? LINE_EMPTY : LINE_BROKEN; kind < LINE_KINDS; kind++)
         add_count(&t, r->count[kind], what[kind], r->first[kind]);
     add_count(&t, r->others, other ? other : "", r->first_other);
+    if (r->lines == 0)
+        text_add(notes, "%s: is empty\n", path);
     if (t.length)
         text_add(notes, "%s: left out of %zu lines: %s\n", path, r->lines, text_str(&t));
     text_release(&t);

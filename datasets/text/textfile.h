@@ -48,7 +48,8 @@ void text_report_other(struct text_report *r, const struct text_line *line);
 
 /* Adds a line to `notes` where anything was left out: "a.txt: left out of 900 lines: 3 empty
  * (first: line 17), 1 not UTF-8 (line 40)". `other`: what other lines were, or NULL. Refuses a file
- * of which more than half is broken: it is no text. `skip_empty`: empty lines were left out too. */
+ * of which more than half is broken: it is no text. `skip_empty`: empty lines were left out too. Of an
+ * empty file it says so. */
 bool text_report_end(const struct text_report *r, const char *path, bool skip_empty,
                      const char *other, struct text *notes, struct err *err);
 

@@ -17,7 +17,7 @@ enum exit_status {
     EXIT_OK = 0,
     EXIT_INTERNAL = 1,     /* internal or I/O error */
     EXIT_USAGE = 2,        /* unknown flag, verb, value */
-    EXIT_BENCH_FAILED = 6, /* a run crashed, hung, met NaN */
+    EXIT_BENCH_FAILED = 6, /* a run crashed, hung, met NaN, could not read its data */
     EXIT_QUALITY = 7,      /* an accuracy target was missed */
     EXIT_PLUGIN = 9,       /* plugin refused: ABI, ISA, symbol */
     EXIT_INTERRUPTED = 130

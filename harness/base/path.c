@@ -52,3 +52,45 @@ bool path_make_folders(const char *folder, struct err *err)
     free(path);
     return good;
 }
+
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode)                    ? "a folder"
+           : S_ISCHR(mode) || S_ISBLK(mode) ? "a device"
+           : S_ISFIFO(mode)                 ? "a pipe"
+           : S_ISSOCK(mode)                 ? "a socket"
+                                            : "no regular file";
+}
+
+/* Where the symbolic link `path` leads, one step, malloc'ed; NULL if it is none. */
+static char *follow(const char *path)
+{
+    char to[PATH_MAX];
+    const ssize_t n = readlink(path, to, sizeof to - 1);
+    if (n < 0)
+        return NULL;
+    to[n] = '\0';
+    const char *slash = strrchr(path, '/');
+    const int folder = slash && to[0] != '/' ? (int)(slash + 1 - path) : 0;
+    return xprintf("%.*s%s", folder, path, to);
+}
+
+/* realpath(3) would refuse a link to what does not exist yet. stat(2) comes first, for links of
+ * /proc lead to pipes by names that are no paths. */
+char *path_to_replace(const char *path, struct err *err)
+{
+    enum { LINKS_MOST = 40 }; /* as Linux has it */
+    struct stat st;
+    const bool there = stat(path, &st) == 0;
+    if ((there && !S_ISREG(st.st_mode)) || (!there && errno == ELOOP)) {
+        err_set(err, "cannot write '%s': expected a regular file or none, found %s", path,
+                there ? kind_of(st.st_mode) : "a loop of links");
+        return NULL;
+    }
+    char *at = xstrdup(path), *next;
+    for (int i = 0; i < LINKS_MOST && (next = follow(at)); i++) {
+        free(at);
+        at = next;
+    }
+    return at;
+}

@@ -11,4 +11,9 @@ char *path_source_tree(void);
 /* Makes a folder and those above it, as mkdir -p does. */
 bool path_make_folders(const char *folder, struct err *err);
 
+/* What a file that is renamed over `path` must replace: `path` itself, or what it leads to as a
+ * symbolic link, which need not exist. Malloc'ed. NULL where that is there but no regular file:
+ * a rename would put a file in place of a device or a FIFO. */
+char *path_to_replace(const char *path, struct err *err);
+
 #endif

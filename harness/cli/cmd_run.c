@@ -5,10 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "cli/cli.h"
 #include "cli/run_json.h"
 #include "cli/run_show.h"
@@ -287,16 +287,17 @@ static bool check_save(size_t picks, struct err *err)
     if (picks * (size_t)seeds != 1)
         return err_status(err, EXIT_USAGE, "--save: expected one run, found %zu",
                           picks * (size_t)seeds);
-    char *folder = xstrdup(asked.save), *slash = strrchr(folder, '/');
+    char *folder = path_to_replace(asked.save, err);
+    if (!folder) {
+        err->status = EXIT_USAGE;
+        return err_prefix(err, "--save");
+    }
+    char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = '\0';
-    const char *where = slash ? folder : ".";
-    struct stat there;
-    const bool is_folder = stat(asked.save, &there) == 0 && S_ISDIR(there.st_mode);
-    const bool fine = !is_folder && access(where, W_OK | X_OK) == 0;
+    const bool fine = access(slash ? folder : ".", W_OK | X_OK) == 0;
     if (!fine)
-        err_status(err, EXIT_USAGE, "--save: cannot write '%s': %s", asked.save,
-                   is_folder ? "it is a folder" : strerror(errno));
+        err_status(err, EXIT_USAGE, "--save: cannot write '%s': %s", asked.save, strerror(errno));
     free(folder);
     return fine;
 }

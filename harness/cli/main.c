@@ -1,5 +1,6 @@
 /* main.c — the program `bench`: the table of verbs, and nothing else that thinks. */
 #define _POSIX_C_SOURCE 200809L
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,8 @@ static int flushed(int status)
 
 int main(int argc, char **argv)
 {
+    /* A file beyond `ulimit -f` is an error of write(2), EFBIG; workers inherit this. */
+    signal(SIGXFSZ, SIG_IGN);
     if (argc < 2)
         return flushed(cmd_help(1, argv)) == EXIT_OK ? EXIT_USAGE : EXIT_INTERNAL;
     if (strcmp(argv[1], "worker") == 0)

@@ -128,7 +128,11 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
         return;
     clear(s);
     char speed[32], train[FORMAT_TEXT], test[FORMAT_TEXT];
-    fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
+    const bool trained = e->items > 0; /* not so with --epochs 0 */
+    if (trained)
+        fprintf(stderr, "  epoch %2d/%d  loss %.4f", e->epoch, s->epochs, e->train_loss);
+    else
+        fprintf(stderr, "  untrained");
     for (int i = 0; i < e->metrics; i++)
         if (isfinite(e->train[i].value) && strcmp(e->test[i].name, "loss") == 0) /* said above */
             fprintf(stderr, " train %s test",
@@ -140,9 +144,10 @@ void run_show_epoch(struct run_show *s, const struct run_epoch *e)
         else
             fprintf(stderr, "  %s %s", e->test[i].name,
                     format_metric(e->test[i].name, e->test[i].value, test));
-    const double items = (double)e->items / e->epoch;
-    fprintf(stderr, "  %s  %.1f s\n", rate(e->train_s > 0 ? items / e->train_s : NAN, speed),
-            e->time_s);
+    const double items = trained ? (double)e->items / e->epoch : 0;
+    if (trained)
+        fprintf(stderr, "  %s", rate(e->train_s > 0 ? items / e->train_s : NAN, speed));
+    fprintf(stderr, "  %.1f s\n", e->time_s);
 }
 
 /* Totals only, and of energy only what could be measured: nobody asked for it. */
@@ -167,9 +172,12 @@ void run_show_counter(struct run_show *s, const struct run_counter *c)
 void run_show_end(struct run_show *s, const struct run_end *e)
 {
     clear(s);
-    if (e->status != RUN_OK)
-        fprintf(stderr, "bench: %s: %s: %s\n", s->title, run_status_name[e->status], e->reason);
-    else if (e->target_missed)
+    if (e->status != RUN_OK) {
+        const char *status = run_status_name[e->status];
+        const bool twice = strcmp(status, e->reason) == 0; /* "interrupted" */
+        fprintf(stderr, "bench: %s: %s%s%s\n", s->title, status, twice ? "" : ": ",
+                twice ? "" : e->reason);
+    } else if (e->target_missed)
         fprintf(stderr, "bench: %s: target missed: %s\n", s->title, e->reason);
     else if (!s->quiet && e->reason[0])
         fprintf(stderr, "  ended: %s\n", e->reason);

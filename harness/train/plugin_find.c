@@ -217,9 +217,9 @@ static bool no_such_variant(const struct selection *s, const struct plugin_file 
     for (int i = 0; i < MOST && note_next_variant(&at, words[i]); i++)
         list[i] = words[i];
     const char *near = text_nearest(s->variant, list);
-    return err_status(s->err, EXIT_USAGE, "plugin '%s' has no variant '%.100s'; %s%s%s(it has: %s)",
-                      f->note.name, s->variant, near ? "did you mean '" : "", near ? near : "",
-                      near ? "'? " : "", f->note.variants);
+    return err_status(s->err, EXIT_USAGE, "plugin '%s' has no variant '%.100s'%s%s%s (it has: %s)",
+                      f->note.name, s->variant, near ? "; did you mean '" : "", near ? near : "",
+                      near ? "'?" : "", f->note.variants);
 }
 
 static bool pick_one(struct selection *s, const struct plugin_file *f)

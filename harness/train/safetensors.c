@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/text.h"
 
 enum { LENGTH = 8, ALIGN = 8, LONGEST_HEADER = 100 * 1000 * 1000 /* the format's own limit */ };
@@ -293,15 +294,18 @@ static bool write_parts(FILE *file, const char *header, const struct text *data)
 
 bool st_write(const struct st_writer *w, const char *path, struct err *err)
 {
+    char *target = path_to_replace(path, err);
+    if (!target)
+        return false;
     json_t *all = json_copy(w->header);
     if (json_object_size(w->meta))
         json_object_set(all, "__metadata__", w->meta);
     char *header = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
-    char *temporary = xprintf("%s.%ld", path, (long)getpid());
+    char *temporary = xprintf("%s.%ld", target, (long)getpid());
     FILE *file = fopen(temporary, "wbe");
     bool fine = file && header && write_parts(file, header, &w->data);
     fine = file && fclose(file) == 0 && fine;
-    fine = fine && rename(temporary, path) == 0;
+    fine = fine && rename(temporary, target) == 0;
     if (!fine) {
         err_set(err, "cannot write '%s': %s", path, strerror(errno));
         if (file)
@@ -309,6 +313,7 @@ bool st_write(const struct st_writer *w, const char *path, struct err *err)
     }
     free(header);
     free(temporary);
+    free(target);
     json_decref(all);
     return fine;
 }

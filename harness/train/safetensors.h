@@ -55,7 +55,8 @@ void st_writer_free(struct st_writer *w);
 void st_add(struct st_writer *w, const char *name, int type, int rank, const size_t *dim,
             const void *data);
 void st_add_meta(struct st_writer *w, const char *key, const char *value);
-/* Through a temporary file beside it, so that `path` is whole or not there. */
+/* Through a temporary file beside it, so that `path` is whole or not there. A symbolic link is
+ * written through; a device, a pipe or a folder is refused. */
 __attribute__((warn_unused_result)) bool st_write(const struct st_writer *w, const char *path,
                                                   struct err *err);
 

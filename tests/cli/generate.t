@@ -28,6 +28,8 @@ bench run "$net:text" --data "$dir/a.txt" --time-budget 0.05 --epochs 100000 --t
 ok "$(test -s "$kept/sequences-text.safetensors"; echo $?)" "kept when the time is over"
 bench run "$net:text" --save "$dir/no/t.safetensors"
 is $status 2 "--save into no folder: exit 2"; like err "cannot write '$dir/no/t.safetensors'" "says so, before it trains"
+mkfifo "$dir/pipe"; bench run "$net:text" --save "$dir/pipe"
+is $status 2 "--save into a pipe: exit 2"; ok "$(test -p "$dir/pipe"; echo $?)" "and the pipe stays"
 bench run "$net:text" "$net:reverse" --save "$dir/t.safetensors"
 is $status 2 "--save of two runs: exit 2"
 bench run "$net:reverse" --synthetic --save "$dir/t.safetensors"
@@ -36,6 +38,10 @@ bench run mlp --data digits --max-steps 2 --save "$dir/m.safetensors" --no-recor
 is $status 0 "--save of a network for images"
 bench run mlp --data digits --max-steps 2 --init "$dir/m.safetensors" --no-record
 is $status 0 "and --init from it"
+run sh -c 'ulimit -f 10; "$@"' - "$BENCH" run mlp --data digits --max-steps 2 --save "$dir/big" --no-record
+is $status 6 "--save beyond ulimit -f: exit 6"; like err "cannot write '$dir/big': File too large" "says so"
+ok "$(! ls "$dir"/big* 2>/dev/null; echo $?)" "and leaves nothing"
+
 # Stopped by hand: what there is is saved, if it was asked for.
 "$BENCH" run "$net:speak" --data "$dir/a.txt" --epochs 100000 --save "$dir/half.safetensors" --no-record >"$dir/out" 2>"$dir/err" &
 worker=$!
