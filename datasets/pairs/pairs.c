@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include "datasets/pairs/pairs.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,6 +386,7 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
     else if (set)
         fine = read_set(set, &p, s, err);
     else {
+        assert(w->data); /* else choose_set() has found one */
         s->path = xstrdup(w->data);
         fine = is_folder(w->data) ? read_folder(t, w->data, &p, s, err)
                                   : read_file(w->data, &p, s, err);

@@ -154,6 +154,7 @@ static bool is_updated(const struct nn_graph *g, int param)
 /* Of the kept gradients: `count` more, of the weights from `weight` on. */
 static void add_to_ranges(struct program *p, size_t weight, size_t count)
 {
+    assert(p->range);
     struct program_range *r = p->ranges ? &p->range[p->ranges - 1] : NULL;
     if (!r || r->weight + r->count != weight) {
         r = &p->range[p->ranges++];
