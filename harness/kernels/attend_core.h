@@ -11,6 +11,20 @@ struct attend_to {
     float scale;
 };
 
+/* That of sample n. */
+static inline struct attend_to attend_to_of(const struct kn_attend *a, size_t n)
+{
+    const size_t S = (size_t)a->S;
+    return (struct attend_to){.S = a->S,
+                              .A = a->A,
+                              .E = a->E,
+                              .count = a->length ? a->length[n] : a->S,
+                              .keys = a->keys + n * S * (size_t)a->A,
+                              .values = a->values + n * S * (size_t)a->E,
+                              .v = a->v,
+                              .scale = a->scale};
+}
+
 /* Sums that grow with each query: [S,A], [S,E], [A]. dv is not touched without v. */
 struct attend_sums {
     float *dkeys, *dvalues, *dv;

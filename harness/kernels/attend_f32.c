@@ -163,26 +163,13 @@ void KN(attend_row_grad)(const struct attend_to *to, const float *q, const float
 
 /* ------------------------------------------------------------------ all queries */
 
-static struct attend_to to_of(const struct kn_attend *a, size_t n)
-{
-    const size_t S = (size_t)a->S;
-    return (struct attend_to){.S = a->S,
-                              .A = a->A,
-                              .E = a->E,
-                              .count = a->length ? a->length[n] : a->S,
-                              .keys = a->keys + n * S * (size_t)a->A,
-                              .values = a->values + n * S * (size_t)a->E,
-                              .v = a->v,
-                              .scale = a->scale};
-}
-
 void KN(attend_f32)(const struct kn_attend *a, const struct crew *crew)
 {
     const size_t T = (size_t)a->T, S = (size_t)a->S, A = (size_t)a->A, E = (size_t)a->E;
     size_t from, to;
     crew_share(crew, (size_t)a->N * T, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
-        const struct attend_to sample = to_of(a, i / T);
+        const struct attend_to sample = attend_to_of(a, i / T);
         KN(attend_row)(&sample, a->query + i * A, a->alpha + i * S, a->y + i * E);
     }
 }
@@ -202,7 +189,7 @@ size_t KN(attend_work_f32)(const struct kn_attend *a, int threads)
 static void sample_grad(const struct kn_attend *a, size_t n, float *dv, float *de)
 {
     const size_t T = (size_t)a->T, S = (size_t)a->S, A = (size_t)a->A, E = (size_t)a->E;
-    const struct attend_to to = to_of(a, n);
+    const struct attend_to to = attend_to_of(a, n);
     const struct attend_sums sums = {a->dkeys + n * S * A, a->dvalues + n * S * E, dv};
     memset(sums.dkeys, 0, S * A * sizeof(float));
     memset(sums.dvalues, 0, S * E * sizeof(float));

@@ -129,18 +129,6 @@ void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms)
 
 /* ------------------------------------------------------------------ a step */
 
-static struct attend_to to_of(const struct kn_attend *a, size_t n)
-{
-    const size_t S = (size_t)a->S;
-    return (struct attend_to){.S = a->S,
-                              .A = a->A,
-                              .E = a->E,
-                              .count = a->length ? a->length[n] : a->S,
-                              .keys = a->keys + n * S * (size_t)a->A,
-                              .values = a->values + n * S * (size_t)a->E,
-                              .v = a->v};
-}
-
 static void finish_query(const struct rnn_job *j, const struct rnn_tile *t, void *arg)
 {
     const struct kn_recurrent *const r = j->r;
@@ -174,7 +162,7 @@ static void attend_samples(const struct rnn_job *j, float *rows, size_t ld)
     size_t from, to;
     rnn_share(j, (size_t)j->active, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
-        const struct attend_to sample = to_of(a, (size_t)j->sample[i]);
+        const struct attend_to sample = attend_to_of(a, (size_t)j->sample[i]);
         float *const c = rows + i * ld;
         KN(attend_row)(&sample, j->attend.q + i * j->attend.ldq, a->alpha + j->at[i] * S, c);
         memcpy(a->y + j->at[i] * E, c, E * sizeof *c);
@@ -251,7 +239,7 @@ static void attend_samples_grad(const struct rnn_job *j, float *dq)
     rnn_share(j, (size_t)j->active, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
         const size_t n = (size_t)j->sample[i];
-        const struct attend_to sample = to_of(a, n);
+        const struct attend_to sample = attend_to_of(a, n);
         const struct attend_sums sums = {a->dkeys + n * S * A, a->dvalues + n * S * E,
                                          j->attend.dv + n * j->attend.lddv};
         float *const q = a->dquery + j->at[i] * A, *const mine = dq + i * j->ldx;
