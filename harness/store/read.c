@@ -35,23 +35,11 @@ static void row_plan(const struct run_plan *p, struct store_row *row)
     row->peak_bytes = (double)p->peak_bytes;
 }
 
-static int metric_named(const struct run_end *end, const char *name)
-{
-    for (int i = 0; i < end->metrics; i++)
-        if (strcasecmp(end->last[i].name, name) == 0) /* papers write BLEU */
-            return i;
-    return -1;
-}
-
-/* What was published; else what whole answers were worth (train/judge.c); else the first. */
 int store_quality(const struct run_plan *plan, const struct run_end *end)
 {
-    const char *const names[] = {plan ? plan->published_name : "", "bleu", "exact"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const int found = metric_named(end, names[i]);
-        if (found >= 0)
-            return found;
-    }
+    for (int i = 0; plan && i < end->metrics; i++)
+        if (strcasecmp(end->last[i].name, plan->published_name) == 0) /* papers write BLEU */
+            return i;
     return end->metrics ? 0 : -1;
 }
 

@@ -112,7 +112,7 @@ void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin
                   const struct run_plan *plan, const struct run_end *end, struct store_row *row);
 
 /* Which of end->last is the run's quality: the one that was published of the variant, if it was
- * measured, else BLEU or exact match of whole answers, else the first; -1: none. `plan` may be NULL. */
+ * measured, else the first; -1: none. `plan` may be NULL. */
 int store_quality(const struct run_plan *plan, const struct run_end *end);
 
 /* Which runs. A selector is "plugin", "plugin:variant" (both may be shell patterns) or a run's
