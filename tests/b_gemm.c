@@ -287,7 +287,7 @@ static void measure(const struct shape *s, struct tally *sum)
         if (c > 0 && gflops[c] > best)
             best = gflops[c];
     }
-    printf("%-24s %7.1f %5.1f%%", name, gflops[0], 100 * gflops[0] / set.peak);
+    printf("%-24s %7.1f %5.1f%%  ", name, gflops[0], 100 * gflops[0] / set.peak);
     for (int c = 1; set.vs && c <= PEERS; c++)
         printf(" %8.1f", gflops[c]);
     if (set.vs && best > 0) {
@@ -300,7 +300,9 @@ static void measure(const struct shape *s, struct tally *sum)
             snprintf(sum->at, sizeof sum->at, "%s", name);
         }
     }
-    putchar('\n');
+    char how[KN_HOW];
+    kn->gemm_how(g, s->batch > 1 ? 1 : set.threads, how);
+    printf("%s\n", set.vs ? "" : how);
     fflush(stdout);
     sum->log_best += log(best);
     sum->n++;
@@ -312,10 +314,10 @@ static void measure(const struct shape *s, struct tally *sum)
 
 static void heading(const char *name)
 {
-    printf("\n%-24s %7s %6s", name, "ours", "peak");
+    printf("\n%-24s %7s %6s  ", name, "ours", "peak");
     for (int c = 0; set.vs && c < PEERS; c++)
         printf(" %8s", peer_names[c]);
-    printf("%s\n", set.vs ? "   ratio to the best" : "");
+    printf("%s\n", set.vs ? "   ratio to the best" : "how");
 }
 
 /* "NT 128x512x784, TN 64x64x64"; false if that is not what it says. */

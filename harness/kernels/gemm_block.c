@@ -1,10 +1,13 @@
 /* gemm_block — the loops of one thread around the micro-kernel; see gemm_core.h. */
 #include "kernels/gemm_core.h"
 
+enum { SQUARES = (GEMM_MR + VF - 1) / VF * VF }; /* rows of a tile in whole squares of VF x VF */
+
 /* One thread's scratch. A result tile waits in `tile` when more is to be done to
- * it than to store it, and in `turned` when C is transposed. */
+ * it than to store it, and in `turned` when C is transposed; what lies behind its last row is
+ * turned with it and never used. */
 struct room {
-    _Alignas(64) float tile[GEMM_MR * GEMM_NR], turned[GEMM_NR * 16], x[GEMM_X_ROOM], y[];
+    _Alignas(64) float tile[SQUARES * GEMM_NR], turned[GEMM_NR * SQUARES], x[GEMM_X_ROOM], y[];
 };
 
 size_t KN(gemm_block_work)(int K, int cols)
@@ -25,19 +28,20 @@ size_t KN(gemm_block_work_kept)(int K, int cols)
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,
                         int padded)
 {
-    for (int j = 0; j < cols; j += VF) {
-        const int width = cols - j < VF ? cols - j : VF;
-        for (int i = 0; i < padded; i += VF) {
+    for (int i = 0; i < padded; i += VF, x += VF * ldx, y += VF) {
+        const int height = rows - i < VF ? rows - i : VF;
+        int j = 0;
+        for (; height == VF && j + VF <= cols; j += VF)
+            vf_turn(x + j, ldx, y + (size_t)j * ldy, ldy);
+        for (; j < cols; j += VF) {
+            const int width = cols - j < VF ? cols - j : VF;
             vf r[VF];
-            for (int l = 0; l < VF; l++) {
-                const float *from = x + (size_t)(i + l) * ldx + j;
-                r[l] = i + l >= rows ? vf_set(0.0f)
-                       : width == VF ? vf_load(from)
-                                     : vf_load_n(from, (size_t)width, 0.0f);
-            }
+            for (int l = 0; l < VF; l++)
+                r[l] = l < height ? vf_load_n(x + (size_t)l * ldx + j, (size_t)width, 0.0f)
+                                  : vf_set(0.0f);
             vf_transpose(r);
             for (int l = 0; l < width; l++)
-                vf_store(y + (size_t)(j + l) * ldy + i, r[l]);
+                vf_store(y + (size_t)(j + l) * ldy, r[l]);
         }
     }
 }
@@ -66,15 +70,15 @@ static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
         KN(gemm_tile)(mr, t);
         return;
     }
-    if (!b->transposed)
-        p->fetch.results = KN(gemm_finish_ahead)(&p->now, i, mr, j, b->c, b->ldc);
+    p->fetch.results = b->transposed ? KN(gemm_finish_ahead)(&p->now, j, t->cols, i, b->c, b->ldc)
+                                     : KN(gemm_finish_ahead)(&p->now, i, mr, j, b->c, b->ldc);
     KN(gemm_tile)(mr, t);
     if (!b->transposed) {
         KN(gemm_finish)(&p->now, i, mr, j, t->cols, t->c, GEMM_NR, b->c, b->ldc);
         return;
     }
-    KN(gemm_transpose)(mr, t->cols, t->c, GEMM_NR, p->room->turned, 16, (mr + VF - 1) / VF * VF);
-    KN(gemm_finish)(&p->now, j, t->cols, i, mr, p->room->turned, 16, b->c, b->ldc);
+    KN(gemm_transpose)(SQUARES, t->cols, t->c, GEMM_NR, p->room->turned, SQUARES, SQUARES);
+    KN(gemm_finish)(&p->now, j, t->cols, i, mr, p->room->turned, SQUARES, b->c, b->ldc);
 }
 
 /* Rows are cut into equal tiles: 128 is ten of 13 or 12, not nine of 14 and a rest. */

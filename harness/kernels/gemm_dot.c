@@ -20,22 +20,14 @@ enum {
 /* sums[i * NR + j] = lane sums of acc[i][j] */
 INLINE void add_lanes(const int mr, const int nr, vf acc[MR][NR], float *sums)
 {
-    enum { ALL = (MR * NR + VF - 1) / VF * VF };
-    vf flat[ALL];
+    vf flat[MR * NR];
     UNROLL for (int i = 0; i < mr; i++)
     {
         UNROLL for (int j = 0; j < nr; j++) flat[i * nr + j] = acc[i][j];
     }
-    for (int n = mr * nr; n % VF; n++)
-        flat[n] = vf_set(0.0f);
     UNROLL for (int n = 0; n < mr * nr; n += VF)
     {
-        vf_transpose(flat + n);
-        UNROLL for (int half = VF / 2; half > 0; half /= 2)
-        {
-            UNROLL for (int l = 0; l < half; l++) flat[n + l] = flat[n + l] + flat[n + l + half];
-        }
-        vf_store(sums + n, flat[n]);
+        vf_store(sums + n, vf_sums(flat + n, mr * nr - n < VF ? mr * nr - n : VF));
     }
 }
 
@@ -86,25 +78,41 @@ HEIGHT(1) HEIGHT(2) HEIGHT(3) HEIGHT(4)
 static dot_fn *const dots[4][6] = {ROW(1), ROW(2), ROW(3), ROW(4)};
 /* clang-format on */
 
-/* Part t of `parts` equal parts of [from, to). */
-static int cut(int from, int to, int t, int parts)
+/* Equal parts of [from, to), none longer than `most`, one after the other. */
+struct parts {
+    int at, n, left;
+};
+
+static struct parts parts_of(int from, int to, int most)
 {
-    return from + (int)((int64_t)(to - from) * t / parts);
+    return (struct parts){from, 0, (to - from + most - 1) / most};
+}
+
+/* The next part is [p->at, p->at + p->n), if there is one. */
+static bool parts_next(struct parts *p, int to)
+{
+    p->at += p->n;
+    if (p->left == 0)
+        return false;
+    p->n = (to - p->at + p->left - 1) / p->left;
+    p->left--;
+    return true;
 }
 
 void KN(gemm_dot)(const struct kn_gemm *g, const float *a, const float *b, float *c,
                   const struct kn_epilogue *e, int i0, int i1, int j0, int j1)
 {
-    const int down = (i1 - i0 + MR - 1) / MR, across = (j1 - j0 + NR - 1) / NR;
     const bool tall = i1 - i0 > j1 - j0; /* the longer operand passes by once */
-    const int outer = tall ? down : across, inner = tall ? across : down;
     _Alignas(64) float sums[MR * NR + VF];
-    for (int s = 0; s < outer * inner; s++) {
-        const int down_at = tall ? s / inner : s % inner, across_at = tall ? s % inner : s / inner;
-        const int i = cut(i0, i1, down_at, down), mr = cut(i0, i1, down_at + 1, down) - i;
-        const int j = cut(j0, j1, across_at, across), nr = cut(j0, j1, across_at + 1, across) - j;
-        dots[mr - 1][nr - 1](g->K, a + (size_t)i * g->lda, g->lda, b + (size_t)j * g->ldb, g->ldb,
-                             sums);
-        KN(gemm_finish)(e, i, mr, j, nr, sums, (size_t)nr, c, g->ldc);
-    }
+    struct parts down = parts_of(i0, i1, MR), across = parts_of(j0, j1, NR);
+    struct parts *const outer = tall ? &down : &across, *const inner = tall ? &across : &down;
+    const struct parts again = *inner;
+    const int last = tall ? i1 : j1, end = tall ? j1 : i1;
+    while (parts_next(outer, last))
+        for (*inner = again; parts_next(inner, end);) {
+            const int i = down.at, j = across.at;
+            dots[down.n - 1][across.n - 1](g->K, a + (size_t)i * g->lda, g->lda,
+                                           b + (size_t)j * g->ldb, g->ldb, sums);
+            KN(gemm_finish)(e, i, down.n, j, across.n, sums, (size_t)across.n, c, g->ldc);
+        }
 }

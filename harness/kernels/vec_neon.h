@@ -94,3 +94,19 @@ static inline void vf_transpose(vf r[VF])
     r[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
     r[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
 }
+static inline void vf_turn(const float *x, size_t ldx, float *y, size_t ldy)
+{
+    vf r[VF] = {vf_load(x), vf_load(x + ldx), vf_load(x + 2 * ldx), vf_load(x + 3 * ldx)};
+    vf_transpose(r);
+    for (size_t i = 0; i < VF; i++)
+        vf_store(y + i * ldy, r[i]);
+}
+static inline vf vf_sums(vf r[VF], int n)
+{
+    for (int i = 0; 2 * i < n; i++) {
+        const vf a = r[2 * i], b = 2 * i + 1 < n ? r[2 * i + 1] : a;
+        r[i] = vcombine_f32(vget_low_f32(a), vget_low_f32(b)) +
+               vcombine_f32(vget_high_f32(a), vget_high_f32(b));
+    }
+    return vpaddq_f32(r[0], n > 2 ? r[1] : r[0]);
+}
