@@ -132,16 +132,50 @@ static void test_events(int threads)
 
 /* -------------------------------------------------------------------------- file */
 
-static json_t *written(struct trainer *t, const char *path)
+static json_t *written(struct trainer *t, const struct gauges *gauges, const char *path)
 {
     struct err err = {0};
     json_error_t where;
-    if (!ok(trace_write(path, t, &err), "a trace is written"))
+    if (!ok(trace_write(path, t, gauges, &err), "a trace is written"))
         printf("# %s\n", err.text);
     json_t *j = json_load_file(path, 0, &where);
     if (!ok(j != NULL, "and is JSON"))
         printf("# line %d: %s\n", where.line, where.text);
     return j;
+}
+
+/* An event that any kernel counts has a track with a point for each op, one that nobody counts none:
+ * microseconds on a CPU, so that an op of two threads can have two a microsecond. */
+static void test_counts(struct trainer *t, const char *path)
+{
+    struct err err = {0};
+    const struct run_spec spec = {.profile = true, .counters = "task-clock,page-faults"};
+    struct gauges g;
+    if (!ok(gauges_init(&g, &spec, &err), "gauges"))
+        return;
+    gauges_open(&g, t->program, true);
+    for (int i = 0; i < STEPS; i++)
+        (void)!program_run(t->program);
+    gauges_close(&g, t->program, STEPS);
+    json_t *const j = written(t, &g, path), *e;
+    int points = 0, rates = 0, odd = 0;
+    size_t i;
+    json_array_foreach(json_object_get(j, "traceEvents"), i, e)
+    {
+        const char *const name = json_string_value(json_object_get(e, "name"));
+        const bool counter = strcmp(json_string_value(json_object_get(e, "ph")), "C") == 0;
+        const double v = json_number_value(json_object_get(json_object_get(e, "args"), "per us"));
+        rates += counter && strcmp(name, "GFLOP/s") == 0;
+        points += counter && strcmp(name, "task-clock") == 0;
+        odd += counter && strcmp(name, "task-clock") == 0 && !(v >= 0 && isfinite(v));
+    }
+    struct counter_reading r;
+    counters_get(g.counters, 0, 0, &r);
+    ok(points == (*r.reason ? 0 : rates), "%d points of task-clock, %d of GFLOP/s%s%s", points,
+       rates, *r.reason ? ": " : "", r.reason);
+    is_int(odd, 0, "none of them negative or no number");
+    json_decref(j);
+    gauges_release(&g);
 }
 
 static void test_file(void)
@@ -155,7 +189,7 @@ static void test_file(void)
     char path[] = "/tmp/bench-trace-XXXXXX";
     const int fd = mkstemp(path);
     ok(fd >= 0, "a file to write to");
-    json_t *j = written(&t, path), *e;
+    json_t *j = written(&t, NULL, path), *e;
     int threads = 0, slices = 0, broken = 0, rates = 0;
     size_t i;
     json_array_foreach(json_object_get(j, "traceEvents"), i, e)
@@ -174,8 +208,9 @@ static void test_file(void)
     is_int(broken, 0, "every slice has a name, a thread, a begin and a duration");
     json_decref(j);
     struct err err = {0};
-    ok(!trace_write("/nonexistent/trace.json", &t, &err) && strstr(err.text, "/nonexistent"),
+    ok(!trace_write("/nonexistent/trace.json", &t, NULL, &err) && strstr(err.text, "/nonexistent"),
        "refused: %s", err.text);
+    test_counts(&t, path);
     close(fd);
     unlink(path);
     program_free(t.program);

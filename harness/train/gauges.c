@@ -24,7 +24,8 @@ void gauges_release(struct gauges *g)
     g->counters = NULL;
 }
 
-/* Region 0 is all steps, region 1 + i line i of program_steps(). */
+int gauges_region(int step) { return 1 + step; }
+
 static int regions_of(const struct gauges *g, const struct program *p)
 {
     int ops = 0;
@@ -37,7 +38,7 @@ static int regions_of(const struct gauges *g, const struct program *p)
 static void lap(void *arg, int slot)
 {
     const struct gauges *g = arg;
-    counters_lap_here(g->counters, 1 + slot);
+    counters_lap_here(g->counters, gauges_region(slot));
 }
 
 void gauges_open(struct gauges *g, struct program *p, bool count)

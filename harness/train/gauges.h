@@ -32,6 +32,9 @@ __attribute__((warn_unused_result)) bool gauges_init(struct gauges *g, const str
                                                      struct err *err);
 void gauges_release(struct gauges *g);
 
+/* Regions of the counters: 0 is all steps; of line i of program_steps(): */
+int gauges_region(int step);
+
 /* Around a stretch of `steps` timed steps of `p`; its team of threads exists already. `count`:
  * the counters too, if there are any. */
 void gauges_open(struct gauges *g, struct program *p, bool count);

@@ -322,5 +322,5 @@ bool profile_run(struct trainer *t, const struct run_spec *spec, struct gauges *
     free(explain);
     for (int kind = 0; kind < KINDS; kind++)
         free(f.all[kind].ns);
-    return !spec->trace || end->status != RUN_OK || trace_write(spec->trace, t, err);
+    return !spec->trace || end->status != RUN_OK || trace_write(spec->trace, t, gauges, err);
 }

@@ -12,7 +12,8 @@ struct trace {
     FILE *f;
     const struct trainer *t;
     const struct program_step *step;
-    int64_t zero; /* clock_ns() that is 0 in the file */
+    const struct gauges *gauges; /* whose counts have tracks; NULL: none */
+    int64_t zero;                /* clock_ns() that is 0 in the file */
     int events;
 };
 
@@ -87,6 +88,24 @@ static void rate(struct trace *w, const struct program_event *e)
             us(e->begin - w->zero), flops / (double)(e->end - e->begin));
 }
 
+/* What was counted in the op that begins, all threads, by its time on the first: in counted steps,
+ * which are others than the traced ones, so the mean of those. */
+static void counts(struct trace *w, const struct program_event *e)
+{
+    const struct gauges *const g = w->gauges;
+    for (int i = 0; g && g->counted > 0 && i < counters_count(g->counters); i++) {
+        struct counter_reading r;
+        counters_get(g->counters, gauges_region(e->step), i, &r);
+        if (*r.reason)
+            continue;
+        begin(w, "C");
+        fprintf(w->f, ",\"ts\":%.3f,\"name\":", us(e->begin - w->zero));
+        string(w->f, r.event);
+        fprintf(w->f, ",\"args\":{\"per us\":%.6g}}",
+                e->waiting ? 0.0 : r.value / (double)g->counted / us(e->end - e->begin));
+    }
+}
+
 static void thread_track(struct trace *w, int thread)
 {
     struct program_event e;
@@ -97,8 +116,10 @@ static void thread_track(struct trace *w, int thread)
         if (e.end <= e.begin) /* did not happen, or faster than the clock ticks */
             continue;
         slice(w, thread, &e);
-        if (thread == 0)
-            rate(w, &e);
+        if (thread != 0)
+            continue;
+        rate(w, &e);
+        counts(w, &e);
     }
 }
 
@@ -113,11 +134,13 @@ static int64_t earliest(const struct trainer *t)
     return first;
 }
 
-bool trace_write(const char *path, const struct trainer *t, struct err *err)
+bool trace_write(const char *path, const struct trainer *t, const struct gauges *gauges,
+                 struct err *err)
 {
     int steps;
     char title[2 * RUN_NAME + 32];
     struct trace w = {.f = fopen(path, "w"), .t = t, .zero = earliest(t)};
+    w.gauges = gauges && gauges->counters && gauges->by_op ? gauges : NULL;
     if (!w.f)
         return err_set(err, "cannot write '%s': %s", path, strerror(errno));
     w.step = program_steps(t->program, &steps);
