@@ -1,7 +1,7 @@
 # cost.gp — last quality against trained parameters (left) and multiply-adds of a forward pass (right).
 # runs.tsv: a line a run; 1 label, 3 parameters, 4 MACs, 5 quality.
-name = 'cost'
 load 'style.gp'
+name = alone('cost')
 set logscale x
 set format x '%.0s %c'
 set offsets graph 0.1, graph 0.1, graph 0.1, graph 0.1
@@ -12,15 +12,15 @@ do for [format in formats] {
     set multiplot
     eval axes
     unset key
-    eval side(0.11, 0.52)
-    set ylabel quality textcolor rgb ink
+    eval side(0.145, 0.54)
+    set ylabel quality[metric] textcolor rgb ink
     set xlabel 'parameters' textcolor rgb ink
-    plot for [i=0:runs-1] 'runs.tsv' every ::i::i using 3:5 with points lt i+1 ps 1.3
-    eval side(0.57, 0.98)
+    plot for [m in members] 'runs.tsv' every ::int(m)::int(m) using 3:5 with points lt int(m)+1 ps 1.3
+    eval side(0.59, 0.98)
     unset ylabel
     set format y ''
     set xlabel 'multiply-adds, one sample forward' textcolor rgb ink
-    plot for [i=0:runs-1] 'runs.tsv' every ::i::i using 4:5 with points lt i+1 ps 1.3
+    plot for [m in members] 'runs.tsv' every ::int(m)::int(m) using 4:5 with points lt int(m)+1 ps 1.3
     set format y
     # The key has the whole width: a plot of nothing below the two.
     set lmargin at screen 0.02; set rmargin at screen 0.98
@@ -28,6 +28,6 @@ do for [format in formats] {
     unset border; unset tics; unset xlabel
     set key center center inside horizontal maxrows 3 Left reverse
     plot [1:2][0:1] NaN notitle, \
-         for [i=0:runs-1] keyentry with points lt i+1 ps 1.1 title label[i+1]
+         for [m in members] keyentry with points lt int(m)+1 ps 1.1 title label[int(m)+1]
     unset multiplot
 }

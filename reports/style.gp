@@ -2,7 +2,12 @@
 # file, and draws inside `do for [format in formats] { eval open(format); ... }`: once as SVG for
 # the page, where the ink follows the reader's light or dark theme, and once as PNG.
 
-load 'words.gp'           # written with the data: quality, runs, label[1..runs], epochs
+load 'words.gp'           # written with the data: epochs, runs, label[1..runs], metric_of[1..runs],
+                          # quality[1..]: what the axis of each metric is called
+if (!exists("metric")) metric = 1  # of the runs that a picture of quality shows
+alone(name) = metric > 1 ? sprintf('%s_%d', name, metric) : name
+members = ''               # their numbers from 0
+do for [i=1:runs] { if (metric_of[i] == metric) { members = members.sprintf(' %d', i-1) } }
 if (!exists("height")) height = 400
 ink  = '#112233'          # page.css knows this colour and turns it with the theme
 faint = '#445566'

@@ -22,6 +22,7 @@ static void numbers(void)
     char b[FORMAT_TEXT];
     is_str(format_metric("accuracy", 91.0349, b), "91.03", "percentages have two decimals");
     is_str(format_metric("mse", 0.00034119, b), "0.0003412", "other metrics four digits");
+    is_str(format_metric("mse", 4.522e-7, b), "4.522e-07", "tiny ones with their power of ten");
     is_str(format_si(0, b), "0", "nothing");
     is_str(format_si(999, b), "999", "below a thousand");
     is_str(format_si(999.6, b), "1.00 k", "rounding carries into the next unit");

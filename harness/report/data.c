@@ -39,6 +39,11 @@ static void add_number(struct text *t, double x)
         text_add(t, "\tNaN");
 }
 
+static int shown(const struct report *r)
+{
+    return r->runs_count < REPORT_CURVES ? r->runs_count : REPORT_CURVES;
+}
+
 static bool write_runs(const struct report *r, struct err *err)
 {
     struct text t = {0};
@@ -48,7 +53,7 @@ static bool write_runs(const struct report *r, struct err *err)
              "label\tyear\tparameters\tMACs\tquality\tbest\tpublished\ttime_s\tsamples_per_s\tstep_"
              "ms\tmad_ms"
              "\tq01\tq25\tq50\tq75\tq99\n");
-    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
+    for (int i = 0; i < shown(r); i++) {
         const struct store_row *w = &r->runs[i].row;
         const double numbers[] = {w->params,        w->macs,      w->last,
                                   w->best,          w->published, w->time_s,
@@ -75,33 +80,73 @@ void report_string(struct text *t, const char *s)
     text_add(t, "'");
 }
 
-/* What the scripts cannot know: how many runs there are, their labels, and what the quality axis
- * is called: "test accuracy (%)" when all runs measure the same. */
+/* Runs that measure the same share an axis: the number of run i's, from 1, in the order in which
+ * they appear. */
+static int metric_of(const struct report *r, int i)
+{
+    int metric = 0;
+    for (int k = 0;; k++) {
+        int first = 0;
+        while (strcmp(r->runs[first].row.metric, r->runs[k].row.metric) != 0)
+            first++;
+        metric += first == k;
+        if (strcmp(r->runs[k].row.metric, r->runs[i].row.metric) == 0)
+            return metric;
+    }
+}
+
+static int metrics(const struct report *r)
+{
+    int most = 0;
+    for (int i = 0; i < shown(r); i++)
+        most = metric_of(r, i) > most ? metric_of(r, i) : most;
+    return most;
+}
+
+static const char *metric_name(const struct report *r, int metric)
+{
+    for (int i = 0; i < shown(r); i++)
+        if (metric_of(r, i) == metric)
+            return r->runs[i].row.metric;
+    return "";
+}
+
+/* "test accuracy (%)" */
+static void axis_name(struct text *t, const char *metric)
+{
+    struct text axis = {0};
+    const bool percent = format_is_percent(metric) && !strchr(metric, '%');
+    text_add(&axis, "%s%s%s", *metric ? "test " : "quality on the test set", metric,
+             percent ? " (%)" : "");
+    report_string(t, text_str(&axis));
+    text_release(&axis);
+}
+
+/* What the scripts cannot know: how many runs there are, their labels, and what each one's axis of
+ * quality is called. */
 static bool write_words(const struct report *r, struct err *err)
 {
-    struct text t = {0}, axis = {0};
-    const int runs = r->runs_count < REPORT_CURVES ? r->runs_count : REPORT_CURVES;
-    const char *const metric = runs ? r->runs[0].row.metric : "";
-    bool same = *metric;
-    for (int i = 1; i < runs; i++)
-        same = same && strcmp(metric, r->runs[i].row.metric) == 0;
-    const bool percent = same && format_is_percent(metric) && !strchr(metric, '%');
-    text_add(&axis, "%s%s%s", same ? "test " : "quality on the test set", same ? metric : "",
-             percent ? " (%)" : "");
+    struct text t = {0};
+    const int runs = shown(r), axes = metrics(r);
     int epochs = 1;
     for (int i = 0; i < runs; i++)
         for (int k = 0; k < r->runs[i].points_count; k++)
             epochs = r->runs[i].points[k].epoch > epochs ? r->runs[i].points[k].epoch : epochs;
-    text_add(&t, "epochs = %d\nquality = ", epochs);
-    report_string(&t, text_str(&axis));
-    text_add(&t, "\nruns = %d\narray label[%d] = [", runs, runs ? runs : 1);
+    text_add(&t, "epochs = %d\nruns = %d\narray label[%d] = [", epochs, runs, runs ? runs : 1);
     for (int i = 0; i < runs; i++) {
         text_add(&t, i ? ", " : "");
         report_string(&t, r->runs[i].label);
     }
+    text_add(&t, "]\narray metric_of[%d] = [", runs ? runs : 1);
+    for (int i = 0; i < runs; i++)
+        text_add(&t, "%s%d", i ? ", " : "", metric_of(r, i));
+    text_add(&t, "]\narray quality[%d] = [", axes ? axes : 1);
+    for (int metric = 1; metric <= axes; metric++) {
+        text_add(&t, metric > 1 ? ", " : "");
+        axis_name(&t, metric_name(r, metric));
+    }
     text_add(&t, "]\n");
     const bool good = report_file(r, "words.gp", &t, err);
-    text_release(&axis);
     text_release(&t);
     return good;
 }
@@ -113,7 +158,7 @@ static bool write_curves(const struct report *r, struct err *err)
     report_provenance(r, &t, "a block a run, a line an epoch");
     text_add(&t,
              "# epoch\ttime_s\trate\ttrain_loss\ttest_loss\ttrain_quality\ttest_quality\tstep\n");
-    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++) {
+    for (int i = 0; i < shown(r); i++) {
         report_label(&t, r->runs[i].label);
         text_add(&t, "\n");
         if (!r->runs[i].points_count) /* keeps its place, and with it everybody's colour */
@@ -240,10 +285,11 @@ static struct report_picture *add_picture(struct report *r, const char *name, co
     return p;
 }
 
-static bool any(const struct report *r, double (*of)(const struct report_run *run))
+/* Of the runs with this metric; 0: of all. */
+static bool any(const struct report *r, int metric, double (*of)(const struct report_run *run))
 {
-    for (int i = 0; i < r->runs_count && i < REPORT_CURVES; i++)
-        if (isfinite(of(&r->runs[i])))
+    for (int i = 0; i < shown(r); i++)
+        if ((metric == 0 || metric_of(r, i) == metric) && isfinite(of(&r->runs[i])))
             return true;
     return false;
 }
@@ -265,26 +311,27 @@ static double has_steps(const struct report_run *run) { return run->step_quantil
 static const struct {
     const char *name, *title, *caption;
     double (*needs)(const struct report_run *run);
+    bool by_metric; /* one for each */
 } pictures[] = {
     {"loss", "Loss by epoch",
      "What the optimizer drives down, averaged over each epoch: solid on the test set, dashed on "
      "the training set. "
      "A solid line that turns up while its dashed one goes on falling is over-fitting.",
-     has_loss},
+     has_loss, false},
     {"accuracy", "Quality by epoch",
      "The plugin's own metric on the test set after each epoch. It says how much each pass over "
      "the data still teaches.",
-     has_quality},
+     has_quality, true},
     {"time", "Quality against training time",
      "The same quality against seconds of training on this machine, evaluation included: the curve "
      "that is further "
      "up and to the left wins, whatever its epochs cost.",
-     has_quality},
+     has_quality, true},
     {"cost", "Quality against size and work",
      "Last quality against trained parameters and against multiply-adds of one forward pass. Up "
      "and to the left is "
      "better: more for less.",
-     has_cost},
+     has_cost, true},
     {"steps", "Steadiness of the training step",
      "All steps after warm-up, as distance from their median, which stands beside the name: the "
      "bar holds the middle "
@@ -292,7 +339,7 @@ static const struct {
      "long right whisker is the "
      "machine's noise, not the "
      "network's.",
-     has_steps},
+     has_steps, false},
 };
 
 static bool add_roofline(struct report *r, const struct report_run *run, struct err *err)
@@ -312,17 +359,42 @@ static bool add_roofline(struct report *r, const struct report_run *run, struct 
     return report_roofline(r, run, name, err);
 }
 
+/* Picture i of the runs with one metric: the first one's is NAME.gp itself, the others' a script
+ * that loads it. 0: of all runs. */
+static bool choose_picture(struct report *r, size_t i, int metric, struct err *err)
+{
+    char name[32], title[160];
+    bool good = true;
+    if (!any(r, metric, pictures[i].needs))
+        return true;
+    snprintf(name, sizeof name, metric > 1 ? "%s_%d" : "%s", pictures[i].name, metric);
+    snprintf(title, sizeof title, metric > 0 && metrics(r) > 1 ? "%s: %.60s" : "%s",
+             pictures[i].title, metric_name(r, metric));
+    if (metric > 1) {
+        struct text script = {0}, file = {0};
+        text_add(&script, "metric = %d\nload '%s.gp'\n", metric, pictures[i].name);
+        text_add(&file, "%s.gp", name);
+        good = report_file(r, text_str(&file), &script, err);
+        text_release(&script);
+        text_release(&file);
+    }
+    struct report_picture *p = add_picture(r, name, title);
+    snprintf(p->caption, sizeof p->caption, "%s", pictures[i].caption);
+    return good;
+}
+
 static bool choose_pictures(struct report *r, struct err *err)
 {
+    const size_t kinds = sizeof pictures / sizeof *pictures;
+    const int axes = metrics(r);
     int drawn = 0;
     bool good = true;
-    r->pictures =
-        xcalloc(sizeof pictures / sizeof *pictures + 2 * REPORT_LAYERS, sizeof *r->pictures);
-    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
-        if (!any(r, pictures[i].needs))
-            continue;
-        struct report_picture *p = add_picture(r, pictures[i].name, pictures[i].title);
-        snprintf(p->caption, sizeof p->caption, "%s", pictures[i].caption);
+    r->pictures = xcalloc(kinds * (size_t)(axes + 1) + 2 * REPORT_LAYERS, sizeof *r->pictures);
+    for (size_t i = 0; i < kinds; i++) {
+        if (!pictures[i].by_metric)
+            good = good && choose_picture(r, i, 0, err);
+        for (int metric = 1; pictures[i].by_metric && metric <= axes; metric++)
+            good = good && choose_picture(r, i, metric, err);
     }
     for (int i = 0; good && i < r->runs_count && drawn < REPORT_LAYERS; i++) {
         const struct report_run *run = &r->runs[i];

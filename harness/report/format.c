@@ -42,6 +42,11 @@ bool format_is_percent(const char *metric)
 
 const char *format_metric(const char *metric, double x, char b[FORMAT_TEXT])
 {
+    const double tiny = 1e-4; /* below which zeros would hide what a number is */
+    if (!format_is_percent(metric) && x != 0 && fabs(x) < tiny) {
+        snprintf(b, FORMAT_TEXT, "%.3e", x);
+        return b;
+    }
     return format_is_percent(metric) ? format_fixed(x, 2, b) : format_digits(x, 4, b);
 }
 

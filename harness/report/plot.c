@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-enum { PICTURES = 32 };
+enum { PICTURES = 64 };
 
 /* 0, or why the program could not be started. Its messages are appended to gnuplot.log. */
 static int start(const char *folder, const char *script, pid_t *pid)

@@ -45,4 +45,15 @@ if [ -n "$browser" ] && command -v gnuplot >/dev/null; then
 else
     skip "no browser here"
 fi
+
+bench run gru:adding --data adding:10 --max-steps 20 --threads 1 -q; is $status 0 "a run that is judged by its error"
+bench report -o "$o"; is $status 0 "beside those judged by accuracy"
+grep -q "test accuracy (%)" "$o/words.gp"; ok $? "accuracy has an axis"
+grep -q "test mse" "$o/words.gp"; ok $? "and so has the error"
+if command -v gnuplot >/dev/null; then
+    [ -s "$o/cost.svg" ] && [ -s "$o/cost_2.svg" ]; ok $? "a picture each"
+    ! grep -q 'gru:adding' "$o/cost.svg" && grep -q 'gru:adding' "$o/cost_2.svg"; ok $? "of its own runs"
+else
+    skip "gnuplot is not installed"
+fi
 done_testing
