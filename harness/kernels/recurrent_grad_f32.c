@@ -291,9 +291,10 @@ static void begin(const struct rnn_job *j)
 {
     const struct kn_recurrent *const r = j->r;
     const size_t H = (size_t)r->H, G = (size_t)j->G, units = (size_t)(j->units_end - j->unit);
+    const size_t summed = (size_t)cells[r->cell].gates; /* what lies behind them is attention's */
     for (int i = 0; i < j->slots; i++) {
         const size_t n = (size_t)j->sample[i], at = n * H + (size_t)j->unit;
-        for (size_t g = 0; g < 2 * G; g++)
+        for (size_t g = 0; g < 2 * summed; g++)
             memset(j->x[g % 2] + (size_t)i * j->ldx + g / 2 * H + j->unit, 0,
                    units * sizeof(float));
         if (r->dc_end)
