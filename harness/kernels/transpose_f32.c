@@ -7,6 +7,7 @@
 
 #include "kernels/each.h"
 
+/* A part of a square, at an edge. */
 static inline __attribute__((always_inline)) void turn(size_t rows, size_t cols, const float *x,
                                                        size_t ldx, float *y, size_t ldy)
 {
@@ -27,7 +28,7 @@ void KN(transpose_f32)(size_t rows, size_t cols, const float *x, size_t ldx, flo
         const float *const from = x + i * ldx;
         for (size_t j = 0; j < whole; j += VF)
             if (k == VF)
-                turn(VF, VF, from + j, ldx, y + j * ldy + i, ldy);
+                vf_turn(from + j, ldx, y + j * ldy + i, ldy);
             else
                 turn(k, VF, from + j, ldx, y + j * ldy + i, ldy);
         if (whole < cols)
