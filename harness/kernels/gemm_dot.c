@@ -17,7 +17,7 @@ enum {
     AHEAD = 256 /* floats of B fetched early; the prefetchers stop at each page */
 };
 
-/* sums[i * NR + j] = lane sums of acc[i][j] */
+/* sums[i * nr + j] = lane sums of acc[i][j] */
 INLINE void add_lanes(const int mr, const int nr, vf acc[MR][NR], float *sums)
 {
     vf flat[MR * NR];
