@@ -320,31 +320,59 @@ static void test_softmax_grad_f32(void)
     expect_true(isnan(dy[0]) && isnan(dy[1]), "NaN stays");
 }
 
+/* A row of several blocks, in which one or more hold nothing. */
+static void check_cross_entropy_of_blocks(void)
+{
+    enum { LONG = 3000 };
+    float *const x = edge(A, LONG), norm[2];
+    for (size_t i = 0; i < LONG; i++)
+        x[i] = -INFINITY;
+    expect_true(isnan(kn->cross_entropy_f32(LONG, x, 0, norm)), "-inf alone gives NaN");
+    x[2000] = 5;
+    expect_true(kn->cross_entropy_f32(LONG, x, 2000, norm) == 0, "one score among -inf is sure");
+    expect_true(norm[0] == 5 && norm[1] == 1, "and the sum is its own");
+    x[7] = NAN;
+    expect_true(isnan(kn->cross_entropy_f32(LONG, x, 2000, norm)), "NaN among -inf stays");
+    x[7] = INFINITY;
+    expect_true(isnan(kn->cross_entropy_f32(LONG, x, 2000, norm)), "+inf gives NaN");
+    for (size_t i = 0; i < LONG; i++)
+        x[i] = -3e38f + 1e35f * (float)i;
+    expect_true(kn->cross_entropy_f32(LONG, x, LONG - 1, norm) == 0,
+                "blocks far below the last one vanish");
+}
+
 static void test_cross_entropy_f32(void)
 {
+    float norm[2];
     EACH_LENGTH(n, 1)
     {
         float *const x = edge_noise(A, n, -10, 10);
         for (size_t label = 0; label<n; label += n> 100 ? 97 : 1) {
             double top;
             const double all = ref_log_sum_exp(n, x, &top), l = (double)x[label];
-            expect((double)kn->cross_entropy_f32(n, x, label), all - l,
+            expect((double)kn->cross_entropy_f32(n, x, label, norm), all - l,
                    (4 + (double)n / kn->lanes + top - l) * 2 * eps, n, label);
+            expect_true((double)norm[0] == top, "the largest score");
+            expect((double)norm[1], exp(all - top),
+                   (4 + (double)n / kn->lanes + 20) * 2 * eps * exp(all - top), n, label);
         }
         x[n - 1] = NAN;
-        expect_true(isnan(kn->cross_entropy_f32(n, x, 0)), "NaN stays");
+        expect_true(isnan(kn->cross_entropy_f32(n, x, 0, norm)), "NaN stays");
     }
     const float huge[3] = {3e38f, 0, -3e38f};
-    expect_true(kn->cross_entropy_f32(3, huge, 0) == 0, "huge scores do not overflow");
+    expect_true(kn->cross_entropy_f32(3, huge, 0, norm) == 0, "huge scores do not overflow");
+    check_cross_entropy_of_blocks();
 }
 
 static void test_cross_entropy_grad_f32(void)
 {
+    float norm[2];
     EACH_LENGTH(n, 1)
     {
         float *const x = edge_noise(A, n, -10, 10), *const dx = edge(Y, n);
         for (size_t label = 0; label<n; label += n> 100 ? 997 : 1) {
-            kn->cross_entropy_grad_f32(n, x, label, 0.25f, dx);
+            (void)kn->cross_entropy_f32(n, x, label, norm);
+            kn->cross_entropy_grad_f32(n, x, label, norm, 0.25f, dx);
             double top;
             const double all = ref_log_sum_exp(n, x, &top);
             for (size_t i = 0; i < n; i++)
@@ -353,7 +381,8 @@ static void test_cross_entropy_grad_f32(void)
         }
         seen.guarded &= edges_intact();
         x[0] = NAN;
-        kn->cross_entropy_grad_f32(n, x, n - 1, 1, x);
+        (void)kn->cross_entropy_f32(n, x, n - 1, norm);
+        kn->cross_entropy_grad_f32(n, x, n - 1, norm, 1, x);
         for (size_t i = 0; i < n; i++)
             expect_true(isnan(x[i]), "NaN in the row is NaN everywhere");
     }

@@ -8,7 +8,8 @@
  *
  *     v = op(...);  v += bias;  v += residual;  v = act(v);  v *= act'(y)
  *
- * and convolutions leave sums of v for a batch norm behind them, which stays a node of its own.
+ * and convolutions leave sums of v for a batch norm behind them, which stays a node of its own. So
+ * does the gradient of a cross entropy for the bias of the layer that made its scores.
  *
  * Two tables: graph_simplify() runs on the forward graph, because the gradient of a
  * chain needs its middle values and that of the merged node does not; graph_fuse()
@@ -234,6 +235,28 @@ static bool moments_into_epilogue(struct pass_state *s, int id)
     return from->attr.pieces > 0;
 }
 
+/* Cross entropy's gradient sums its rows up, for a bias in front, while it has them at hand. */
+static bool sums_into_cross_entropy(struct pass_state *s, int id)
+{
+    struct node *n = &s->g->node[id];
+    struct node *from = &s->g->node[n->in[0]];
+    if (n->op != &op_sum_channel || from->op != &op_cross_entropy_grad || from->attr.to ||
+        shape_rank(&from->shape) == 4)
+        return false;
+    from->attr.to = from->op->pieces(s->g, from);
+    if (from->attr.to == 0)
+        return false;
+    const int loss = from->in[from->inputs - 1];
+    size_t *const behind = &s->g->node[loss].attr.behind;
+    from->attr.from = (int)*behind;
+    n->op = &op_left;
+    n->attr = (struct attr){.from = (int)*behind};
+    n->in[n->inputs++] = loss;
+    s->uses[loss]++;
+    *behind += shape_last(&from->shape);
+    return true;
+}
+
 /* ----------------------------------------------------------------- the tables */
 
 /* clang-format off */
@@ -251,6 +274,7 @@ static const struct pattern after_gradient[] = {
     {"matrix op or affine, activation", activation_into_epilogue},
     {"matrix op, activation grad",  activation_grad_into_epilogue},
     {"convolution, batch moments",  moments_into_epilogue},
+    {"cross entropy's gradient, sum", sums_into_cross_entropy},
     {0},
 };
 /* clang-format on */

@@ -136,7 +136,7 @@ struct op {
     unsigned reads_apart;                                            /* bit k: in[k]'s rows may lie node.ld apart */
     bool (*writes_apart)(const struct node *n);                      /* so may the output's; NULL: no */
     const char *(*kernel)(const struct node *n);                     /* NULL: op name */
-    int (*pieces)(const struct nn_graph *g, const struct node *n);   /* of moments it can leave (attr.pieces); NULL: 0 */
+    int (*pieces)(const struct nn_graph *g, const struct node *n);   /* of moments or sums it can leave; NULL: 0 */
     void (*how)(const struct step *s, int threads, char how[KN_HOW]); /* the kernel's algorithm; NULL: it has but one */
 };
 

@@ -9,11 +9,15 @@
  * [...,K] scores and [...] labels -> scalar. Only rows with label >= 0 count: the
  * others add nothing, have gradient 0, and without any row at all y is 0. A label of K or
  * more is the dataset's mistake: it gives NaN, which ends the run with this op's name.
- * Rows go to `work` one by one and the first thread adds them in their order. */
+ * Rows go to `work` one by one and the first thread adds them in their order. Where a gradient
+ * follows, each row's maximum and sum of exponentials stay for it behind y; it may leave the sums
+ * over rows, a bias' gradient, behind them: attr.to pieces of them, from float attr.from on (fuse.c). */
 #include <math.h>
 #include <string.h>
 
 #include "graph/ops/oplib.h"
+
+enum { LOSS = 3, LINE = 16 }; /* the gradient's input, for what lies behind it; floats */
 
 static size_t labelled(const int32_t *label, size_t rows)
 {
@@ -71,34 +75,33 @@ static void run(const struct step *s, const struct crew *crew)
     const struct range r = share_of(crew, rows, 16);
     const float *x = s->in[0];
     const int32_t *label = s->in[1];
-    float *loss = s->work;
+    float *loss = s->work, *const kept = record_at(s->node, s->out);
     for (size_t i = r.from; i < r.to; i++) {
         const size_t right = (size_t)label[i];
+        float unkept[2], *const norm = s->node->attr.behind ? kept + 2 * i : unkept;
         if (label[i] < 0)
             loss[i] = 0.0f;
         else
-            loss[i] = right < K ? kn->cross_entropy_f32(K, x + i * K, right) +
+            loss[i] = right < K ? kn->cross_entropy_f32(K, x + i * K, right, norm) +
                                       smoothed(s->node->attr.a, K, x + i * K, right)
                                 : NAN;
     }
     mean_of_rows(s, crew, rows, 1.0);
 }
 
-static void run_grad(const struct step *s, const struct crew *crew)
+/* Rows [r.from, r.to) of dx. */
+static void grad_rows(const struct step *s, struct range r, float scale)
 {
-    const size_t K = shape_last(&s->node->shape), rows = shape_rows(&s->node->shape);
-    const struct range r = share_of(crew, rows, 1);
-    const float *x = s->in[0], *dy = s->in[2];
+    const size_t K = shape_last(&s->node->shape);
+    const float *x = s->in[0], *const kept = record_at(s->in_node[LOSS], s->in[LOSS]);
     const int32_t *label = s->in[1];
-    const size_t n = labelled(label, rows);
-    const float scale = n ? *dy / (float)n : 0.0f;
     float *dx = s->out;
     for (size_t i = r.from; i < r.to; i++) {
         const size_t right = (size_t)label[i];
         if (label[i] < 0) {
             memset(dx + i * K, 0, K * sizeof *dx);
         } else if (right < K) {
-            kn->cross_entropy_grad_f32(K, x + i * K, right, scale, dx + i * K);
+            kn->cross_entropy_grad_f32(K, x + i * K, right, kept + 2 * i, scale, dx + i * K);
             smooth_grad(s->node->attr.a, scale, K, right, dx + i * K);
         } else {
             kn->fill_f32(K, NAN, dx + i * K);
@@ -106,12 +109,54 @@ static void run_grad(const struct step *s, const struct crew *crew)
     }
 }
 
+/* Each piece of the rows, and its sums while they are in the cache. */
+static void grad_and_sums(const struct step *s, const struct crew *crew, float scale)
+{
+    const struct channels c = channels_of(s->node);
+    const struct range mine = share_of(crew, (size_t)s->node->attr.to, 1);
+    const float *const dx = s->out;
+    for (size_t piece = mine.from; piece < mine.to; piece++) {
+        const struct range r = piece_rows(c, piece);
+        grad_rows(s, r, scale);
+        kn->sum_channel_f32(r.to - r.from, c.C, 1, dx + r.from * c.C,
+                            (float *)s->work + piece * c.C);
+    }
+    float *const left = record_at(s->in_node[LOSS], s->in[LOSS]) + s->node->attr.from;
+    add_pieces(crew, c, 1.0f, left, s->work);
+}
+
+static void run_grad(const struct step *s, const struct crew *crew)
+{
+    const size_t rows = shape_rows(&s->node->shape), n = labelled(s->in[1], rows);
+    const float scale = n ? *(const float *)s->in[2] / (float)n : 0.0f;
+    if (s->node->attr.to)
+        grad_and_sums(s, crew, scale);
+    else
+        grad_rows(s, share_of(crew, rows, 1), scale);
+}
+
+static size_t work_grad(const struct step *s, int threads)
+{
+    (void)threads;
+    return s->node->attr.to ? column_sums_work(channels_of(s->node)) : 0;
+}
+
+/* Few pieces would leave threads without work. */
+static int pieces_grad(const struct nn_graph *g, const struct node *n)
+{
+    enum { LEAST = 32 };
+    const size_t pieces = column_pieces(channels_of(n));
+    return (void)g, pieces >= LEAST ? (int)pieces : 0;
+}
+
 static void grad(struct nn_graph *g, int id, nn_value dy, nn_value dx[NODE_INPUTS])
 {
     const nn_value x = in_of(g, id, 0), label = in_of(g, id, 1);
     const struct attr attr = {.a = g->node[id].attr.a};
-    if (grad_wanted(g, id, 0))
-        dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, attr, x, label, dy);
+    if (!grad_wanted(g, id, 0))
+        return;
+    g->node[id].attr.behind = (2 * shape_rows(&node_of(x)->shape) + LINE - 1) / LINE * LINE;
+    dx[0] = EMIT(g, &op_cross_entropy_grad, x.id, attr, x, label, dy, value_of(g, id));
 }
 
 /* The sum over the rows, the factor and the quotient. */
@@ -127,13 +172,14 @@ static double flops(const struct nn_graph *g, const struct node *n)
            mean_flops(x);
 }
 
-/* The softmax, scaled; and 1 less at the label. Smoothed: both once more. */
+/* Difference, exponential, product; the quotient, and 1 less at the label. Smoothed: two more; with
+ * sums for a bias: one. */
 static double flops_grad(const struct nn_graph *g, const struct node *n)
 {
-    const double more = n->attr.a != 0.0f;
+    const double more = (n->attr.a != 0.0f) + (n->attr.to != 0);
     (void)g;
-    return (5.0 + more) * (double)shape_elements(&n->shape) +
-           (1.0 + more) * (double)shape_rows(&n->shape);
+    return (3.0 + more) * (double)shape_elements(&n->shape) +
+           (2.0 + (n->attr.a != 0.0f)) * (double)shape_rows(&n->shape);
 }
 
 static nn_value apply(nn_value logits, nn_value label, float s, const char *op, const char *at)
@@ -168,6 +214,8 @@ const struct op op_cross_entropy_grad = {
     .name = "cross_entropy_grad",
     .flags = OP_IN_PLACE,
     .flops = flops_grad,
+    .work = work_grad,
+    .pieces = pieces_grad,
     .run = run_grad,
 };
 

@@ -154,13 +154,19 @@ struct channels channels_of(const struct node *n)
 enum { PIECE_FLOATS = 16384, MOST_PIECES = 64 };
 
 /* Depends on the tensor only, never on the crew. */
-static size_t pieces_of(struct channels c)
+size_t column_pieces(struct channels c)
 {
     const size_t pieces = least(c.rows * c.C * c.lanes / PIECE_FLOATS, MOST_PIECES);
     return pieces > 1 ? least(pieces, c.rows) : 1;
 }
 
-size_t column_sums_work(struct channels c) { return pieces_of(c) * c.C * sizeof(float); }
+size_t column_sums_work(struct channels c) { return column_pieces(c) * c.C * sizeof(float); }
+
+struct range piece_rows(struct channels c, size_t piece)
+{
+    const size_t pieces = column_pieces(c);
+    return (struct range){c.rows * piece / pieces, c.rows * (piece + 1) / pieces};
+}
 
 static void sum_piece(struct channels c, const float *x, const float *dy, float *out)
 {
@@ -178,18 +184,23 @@ static void sum_piece(struct channels c, const float *x, const float *dy, float 
 void column_sums(const struct crew *crew, struct channels c, float factor, const float *x,
                  const float *dy, float *out, float *work)
 {
-    const size_t pieces = pieces_of(c), row = c.C * c.lanes;
-    const struct range mine = share_of(crew, pieces, 1);
+    const size_t row = c.C * c.lanes;
+    const struct range mine = share_of(crew, column_pieces(c), 1);
     for (size_t i = mine.from; i < mine.to; i++) {
-        const size_t first = c.rows * i / pieces, end = c.rows * (i + 1) / pieces;
-        sum_piece((struct channels){end - first, c.C, c.lanes}, x + first * row,
-                  dy ? dy + first * row : NULL, work + i * c.C);
+        const struct range r = piece_rows(c, i);
+        sum_piece((struct channels){r.to - r.from, c.C, c.lanes}, x + r.from * row,
+                  dy ? dy + r.from * row : NULL, work + i * c.C);
     }
+    add_pieces(crew, c, factor, out, work);
+}
+
+void add_pieces(const struct crew *crew, struct channels c, float factor, float *out, float *work)
+{
     crew_wait(crew);
     const struct range columns = share_of(crew, c.C, 16);
     const size_t n = columns.to - columns.from;
     float *sum = work + columns.from;
-    for (size_t i = 1; i < pieces; i++)
+    for (size_t i = 1; i < column_pieces(c); i++)
         kn->add_f32(n, sum, sum + i * c.C, sum);
     kn->scale_f32(n, factor, sum, out + columns.from);
 }

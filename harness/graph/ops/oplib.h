@@ -131,6 +131,12 @@ void column_sums(const struct crew *crew, struct channels c, float factor, const
                  const float *dy, float *out, float *work);
 size_t column_sums_work(struct channels c);
 
+/* The same for an op that sums while it makes the rows: so many pieces, which rows each has, and
+ * the end, once every piece's sums are in work [pieces][C]. Waits first. */
+size_t column_pieces(struct channels c);
+struct range piece_rows(struct channels c, size_t piece);
+void add_pieces(const struct crew *crew, struct channels c, float factor, float *out, float *work);
+
 /* Copies `outer` blocks of `length` elements; blocks start sx and sy elements apart. x NULL
  * writes zeros. Elements are four bytes of any type. */
 void copy_blocks(const struct crew *crew, size_t outer, size_t length, const float *x, size_t sx,
