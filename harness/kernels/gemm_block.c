@@ -54,6 +54,7 @@ struct pass {
     int tiles, height, taller; /* tiles have `height` rows, the first `taller` of them one more */
     struct gemm_fetch fetch;
     bool straight;          /* tiles go to C without a stop */
+    const float *bias;      /* that they take up on the way */
     struct kn_epilogue now; /* else: what these terms need */
 };
 
@@ -62,11 +63,18 @@ static bool is_plain(const struct kn_epilogue *e)
     return !e->bias && !e->residual && !e->act && !e->grad;
 }
 
+/* What a tile can do itself to sums that are whole. */
+static bool is_bias(const struct kn_epilogue *e)
+{
+    return e->bias && !e->residual && !e->grad && (!e->act || e->act == KN_ACT_RELU);
+}
+
 static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
 {
     const struct gemm_block *const b = p->b;
     if (p->straight) {
         t->c = b->c + (size_t)i * b->ldc + j;
+        t->bias = p->bias ? p->bias + j : NULL;
         KN(gemm_tile)(mr, t);
         return;
     }
@@ -127,10 +135,13 @@ static struct gemm_tile tile_of(struct pass *p)
 {
     const struct gemm_block *const b = p->b;
     const bool last = p->k + p->kc >= b->K, add = p->k > 0 || b->epilogue->accumulate;
-    p->straight = !b->transposed && (!last || is_plain(b->epilogue));
+    const bool bias = last && !add && is_bias(b->epilogue);
+    p->straight = !b->transposed && (!last || bias || is_plain(b->epilogue));
+    p->bias = p->straight && bias ? b->epilogue->bias : NULL;
     p->now = last ? *b->epilogue : (struct kn_epilogue){0};
     p->now.accumulate = add;
     return (struct gemm_tile){.kc = p->kc,
+                              .least = b->epilogue->act == KN_ACT_RELU ? 0.0f : -INFINITY,
                               .c = p->room->tile,
                               .ldc = p->straight ? b->ldc : GEMM_NR,
                               .add = p->straight && add,

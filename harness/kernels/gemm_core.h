@@ -169,9 +169,12 @@ size_t KN(gemm_block_work_kept)(int K, int cols);
 /* Rows [i0, i1) and columns [j0, j1) of the product; work is this thread's own, 64-byte aligned. */
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work);
 
-/* C [mr,cols] = X Y, or += if add; 1 <= mr <= GEMM_MR, 1 <= cols <= GEMM_NR, any kc >= 0. */
+/* C [mr,cols] = X Y, or += if add; 1 <= mr <= GEMM_MR, 1 <= cols <= GEMM_NR, any kc >= 0. With a
+ * bias of its columns, and without add, C = max(least, X Y + bias), in which NaN stays. */
 struct gemm_tile {
     int cols, kc;
+    const float *bias;
+    float least;
     struct gemm_x x;
     struct gemm_y y;
     float *c;

@@ -122,6 +122,20 @@ INLINE void store(const struct form f, const bool add, const bool ragged, vf acc
     }
 }
 
+/* acc = max(least, acc + bias) while it is still in registers. */
+INLINE void add_bias(const struct form f, vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t,
+                     size_t last)
+{
+    const vf least = vf_set(t->least);
+    vf bias[GEMM_NV];
+    UNROLL for (int v = 0; v < f.nv; v++) bias[v] =
+        v == f.nv - 1 ? vf_load_n(t->bias + v * VF, last, 0.0f) : vf_load(t->bias + v * VF);
+    UNROLL for (int i = 0; i < f.mr; i++)
+    {
+        UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_max(least, acc[i][v] + bias[v]);
+    }
+}
+
 INLINE void fetch_some(struct gemm_fetch *f)
 {
     enum { LINE = 16, L2 = 2 };
@@ -174,6 +188,8 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         four_terms(f, &at, acc);
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
+    if (t->bias)
+        add_bias(f, acc, t, at.last);
     if (at.last == VF) {
         if (t->add)
             store(f, true, false, acc, t, VF);
