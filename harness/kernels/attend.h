@@ -11,8 +11,8 @@
  *
  *     dx_j  = sum_t alpha_j dy      de = alpha (d - sum alpha d), d_j = dy . x_j
  *     additive  g_j = de_j v (1 - tanh(q + k_j)^2),  dq = sum_j g_j,  dk_j = sum_t g_j,
- *               dv = sum de_j tanh(q + k_j)          the tanh is made again: nothing of size T S A
- * is kept dot       dq = scale sum_j de_j k_j,           dk_j = scale sum_t de_j q
+ *               dv = sum de_j tanh(q + k_j)          the tanh is made again: nothing of size T S A is kept
+ *     dot       dq = scale sum_j de_j k_j,           dk_j = scale sum_t de_j q
  *
  * All arrays are dense. A length outside [0, S] gives NaN, length 0 gives y = 0. */
 #ifndef ATTEND_H

@@ -83,8 +83,9 @@ static double loop_attend_grad(const struct kn_recurrent *r)
 {
     const struct kn_attend *const a = &r->attend;
     const double GH = kn_cell_gates(r->cell) * D(r->H), products = r->T - (r->dh0 ? 0 : 1);
-    const double step = (2 * GH + (a->dy ? 1 : 0)) * D(a->E) + D(a->S) * (10 * D(a->A) + 4 + 4 * D(a->E));
-    return a->A ? D(r->N) * (2 * products * D(a->A) * D(r->H) + r->T * step) : 0;
+    const double step = (2 * GH + (a->dy ? 1 : 0)) * D(a->E) + D(a->S) * (14 * D(a->A) + 4 + 4 * D(a->E));
+    const double by_v = (D(r->T) + D(a->S)) * D(a->A);
+    return a->A ? D(r->N) * (2 * products * D(a->A) * D(r->H) + r->T * step + by_v) : 0;
 }
 
 static double units(const struct kn_recurrent *r) { return D(r->N) * D(r->T) * D(r->H); }
@@ -117,8 +118,8 @@ static double attend(const struct kn_attend *a)
 
 static double attend_grad(const struct kn_attend *a)
 {
-    const double key = (a->v ? 10 : 4) * D(a->A) + (a->v ? 0 : 1);
-    return D(a->N) * D(a->T) * D(a->S) * (4 * D(a->E) + 4 + key);
+    const double key = (a->v ? 14 : 4) * D(a->A), once_each = (D(a->T) + D(a->S)) * D(a->A); /* by v, or scale */
+    return D(a->N) * (D(a->T) * D(a->S) * (4 * D(a->E) + 4 + key) + once_each);
 }
 
 /* ------------------------------------------------------------------ the table */

@@ -1,11 +1,12 @@
 /* recurrent_attend_f32 — attention inside the time loop of recurrent.h, step by step.
  *
  *     before a step   q = Wq h, a product; c and alpha, sample by sample (attend_f32.c); Wc c is
- * part of the step's own product, but for a GRU, whose a += Wc c is one before it after it dc = da
- * Wc + dy, a product; then what c had: dq, and the sums of keys, values, v
+ *                     part of the step's own product, but for a GRU, whose a += Wc c is one before it
+ *     after it        dc = da Wc + dy, a product; dq, which reaches h in the next earlier step's
+ *     after the loop  dkeys, dvalues and dv, sample by sample: inside it they would pass by whole
+ *                     with each step, and they are larger than a cache
  *
- * dq reaches h in the next earlier step's product. Sums of a sample grow in the order in which the
- * loop comes by, latest step first; those of v are each sample's own and added in order. */
+ * dv is each sample's own, and added in order. */
 #include "kernels/attend_core.h"
 #include "kernels/recurrent_core.h"
 
@@ -22,6 +23,25 @@ static size_t pitch(size_t floats)
 static bool is_gru(int cell) { return cell == KN_GRU || cell == KN_GRU_BEFORE; }
 
 /* ------------------------------------------------------------------ scratch */
+
+/* dc, de and dq of all steps. */
+static size_t kept(const struct kn_recurrent *r)
+{
+    const struct kn_attend *const a = &r->attend;
+    return (size_t)r->N * (size_t)r->T * (size_t)(a->E + a->S + a->A);
+}
+
+/* The keys' powers, and whether they are good. */
+static size_t powers(const struct kn_recurrent *r)
+{
+    const struct kn_attend *const a = &r->attend;
+    return (size_t)r->N * (size_t)a->S * (size_t)a->A + lines((size_t)r->N);
+}
+
+size_t KN(recurrent_attend_own)(const struct kn_recurrent *r)
+{
+    return lines((size_t)r->T * (size_t)r->attend.A);
+}
 
 /* Wc, in either direction. */
 static size_t packed_context(const struct kn_recurrent *r)
@@ -43,18 +63,19 @@ size_t KN(recurrent_attend_floats)(const struct kn_recurrent *r)
     if (A == 0)
         return 0;
     return KN(recurrent_packed)(r->attend.A, r->H, 1) + packed_context(r) +
-           N * (pitch(A) + pitch(E) + pitch_da(r) + lines(A));
+           N * (pitch(A) + pitch(E) + pitch_da(r) + lines(A)) + kept(r) + powers(r);
 }
 
 void KN(recurrent_attend_cut)(struct rnn_job *j, size_t slot, float *shared, float *own)
 {
     const struct kn_recurrent *const r = j->r;
-    const size_t N = (size_t)r->N, A = (size_t)r->attend.A;
+    const size_t N = (size_t)r->N, T = (size_t)r->T, A = (size_t)r->attend.A,
+                 E = (size_t)r->attend.E;
     if (A == 0)
         return;
     struct rnn_attend *const k = &j->attend;
     k->ldq = pitch(A);
-    k->ldc = pitch((size_t)r->attend.E);
+    k->ldc = pitch(E);
     k->ldda = pitch_da(r);
     k->lddv = lines(A);
     k->packed_query = shared;
@@ -64,10 +85,40 @@ void KN(recurrent_attend_cut)(struct rnn_job *j, size_t slot, float *shared, flo
     k->c = rows + N * k->ldq + slot * k->ldc;
     k->da = rows + N * (k->ldq + k->ldc) + slot * k->ldda;
     k->dv = rows + N * (k->ldq + k->ldc + k->ldda);
-    k->de = own;
+    k->dc = k->dv + N * k->lddv;
+    k->dq = k->dc + N * T * E;
+    k->de = k->dq + N * T * A;
+    k->good = k->de + N * T * (size_t)r->attend.S;
+    k->powers = k->good + lines(N);
+    k->room = own;
 }
 
 /* ------------------------------------------------------------------ before the loop */
+
+/* Of keys that are read so often that it pays. */
+static void grow(const struct rnn_job *j)
+{
+    enum { OFTEN = 4 };
+    const struct kn_attend *const a = &j->r->attend;
+    size_t from, to;
+    rnn_share(j, (size_t)j->slots, 1, &from, &to);
+    for (size_t i = from; i < to; i++) {
+        const size_t n = (size_t)j->sample[i], at = n * (size_t)a->S * (size_t)a->A;
+        const int count = attend_to_of(a, n).count;
+        const bool some = j->r->T >= OFTEN && a->v && count > 0 && count <= a->S;
+        j->attend.good[n] = some && KN(attend_powers)((size_t)count * (size_t)a->A, a->keys + at,
+                                                      j->attend.powers + at);
+    }
+}
+
+static struct attend_to sample_of(const struct rnn_job *j, size_t n)
+{
+    const struct kn_attend *const a = &j->r->attend;
+    struct attend_to to = attend_to_of(a, n);
+    to.powers =
+        j->attend.good[n] != 0.0f ? j->attend.powers + n * (size_t)a->S * (size_t)a->A : NULL;
+    return to;
+}
 
 static void pack(const struct rnn_job *j, bool backward)
 {
@@ -95,20 +146,14 @@ static void clear(const struct rnn_job *j, float *rows, int width)
         KN(recurrent_clear)(j, rows, (size_t)width, from, to);
 }
 
-static void zero_sums(const struct rnn_job *j, size_t terms)
+/* dq of a step that a sample does not have yet. */
+static void zero_queries(const struct rnn_job *j, size_t terms)
 {
-    const struct kn_attend *const a = &j->r->attend;
-    const size_t S = (size_t)a->S, A = (size_t)a->A, E = (size_t)a->E;
     size_t from, to;
     rnn_share(j, (size_t)j->slots, 1, &from, &to);
-    for (size_t i = from; i < to; i++) {
-        const size_t n = (size_t)j->sample[i];
-        memset(a->dkeys + n * S * A, 0, S * A * sizeof(float));
-        memset(a->dvalues + n * S * E, 0, S * E * sizeof(float));
-        memset(j->attend.dv + n * j->attend.lddv, 0, A * sizeof(float));
+    for (size_t i = from; i < to; i++)
         for (int k = 0; k < 2; k++)
-            memset(j->x[k] + i * j->ldx + terms, 0, A * sizeof(float));
-    }
+            memset(j->x[k] + i * j->ldx + terms, 0, (size_t)j->r->attend.A * sizeof(float));
 }
 
 void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms)
@@ -117,8 +162,9 @@ void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms)
     if (a->A == 0)
         return;
     pack(j, terms > 0);
+    grow(j);
     if (terms > 0) {
-        zero_sums(j, (size_t)terms);
+        zero_queries(j, (size_t)terms);
         return;
     }
     clear(j, a->y, a->E);
@@ -162,9 +208,10 @@ static void attend_samples(const struct rnn_job *j, float *rows, size_t ld)
     size_t from, to;
     rnn_share(j, (size_t)j->active, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
-        const struct attend_to sample = attend_to_of(a, (size_t)j->sample[i]);
+        const struct attend_to sample = sample_of(j, (size_t)j->sample[i]);
         float *const c = rows + i * ld;
-        KN(attend_row)(&sample, j->attend.q + i * j->attend.ldq, a->alpha + j->at[i] * S, c);
+        KN(attend_row)
+        (&sample, j->attend.q + i * j->attend.ldq, a->alpha + j->at[i] * S, c, j->attend.room);
         memcpy(a->y + j->at[i] * E, c, E * sizeof *c);
     }
     if (j->crowded)
@@ -209,7 +256,7 @@ static void finish_dc(const struct rnn_job *j, const struct rnn_tile *t, void *a
     for (int i = 0; i < t->rows; i++) {
         const size_t slot = (size_t)t->slot + (size_t)i;
         const float *const sum = t->sums + (size_t)i * t->ld;
-        float *const dc = j->attend.c + slot * j->attend.ldc + unit;
+        float *const dc = j->attend.dc + j->at[slot] * (size_t)a->E + unit;
         if (a->dy)
             KN(add_f32)(n, sum, a->dy + j->at[slot] * (size_t)a->E + unit, dc);
         else
@@ -238,15 +285,13 @@ static void attend_samples_grad(const struct rnn_job *j, float *dq)
     size_t from, to;
     rnn_share(j, (size_t)j->active, 1, &from, &to);
     for (size_t i = from; i < to; i++) {
-        const size_t n = (size_t)j->sample[i];
-        const struct attend_to sample = attend_to_of(a, n);
-        const struct attend_sums sums = {a->dkeys + n * S * A, a->dvalues + n * S * E,
-                                         j->attend.dv + n * j->attend.lddv};
-        float *const q = a->dquery + j->at[i] * A, *const mine = dq + i * j->ldx;
+        const struct attend_to sample = sample_of(j, (size_t)j->sample[i]);
+        const size_t at = j->at[i];
+        float *const mine = dq + i * j->ldx;
         KN(attend_row_grad)
-        (&sample, q, a->alpha + j->at[i] * S, j->attend.c + i * j->attend.ldc, j->attend.de, mine,
-         &sums);
-        memcpy(q, mine, A * sizeof *q);
+        (&sample, a->dquery + at * A, a->alpha + at * S, j->attend.dc + at * E,
+         j->attend.de + at * S, mine, j->attend.room);
+        memcpy(j->attend.dq + at * A, mine, A * sizeof *mine);
     }
     if (j->crowded)
         crew_wait(j->crew);
@@ -271,6 +316,20 @@ void KN(recurrent_attend_step_grad)(const struct rnn_job *j, const float *da, fl
     attend_samples_grad(j, dq);
 }
 
+/* Of a sample's steps, which come first whatever their order; then q gives way to its gradient. */
+static void sums_of_sample(const struct rnn_job *j, size_t n, size_t steps)
+{
+    const struct kn_attend *const a = &j->r->attend;
+    const size_t S = (size_t)a->S, A = (size_t)a->A, E = (size_t)a->E, at = n * (size_t)j->r->T;
+    const struct attend_to sample = sample_of(j, n);
+    const struct attend_queries x = {steps, a->dquery + at * A, a->alpha + at * S,
+                                     j->attend.dc + at * E, j->attend.de + at * S};
+    const struct attend_sums sums = {a->dkeys + n * S * A, a->dvalues + n * S * E,
+                                     j->attend.dv + n * j->attend.lddv};
+    KN(attend_sums_grad)(&sample, &x, &sums, j->attend.room);
+    memcpy(a->dquery + at * A, j->attend.dq + at * A, steps * A * sizeof(float));
+}
+
 void KN(recurrent_attend_end)(const struct rnn_job *j)
 {
     const struct kn_attend *const a = &j->r->attend;
@@ -278,6 +337,9 @@ void KN(recurrent_attend_end)(const struct rnn_job *j)
     size_t from, to;
     if (a->A == 0)
         return;
+    rnn_share(j, (size_t)j->slots, 1, &from, &to);
+    for (size_t i = from; i < to; i++)
+        sums_of_sample(j, (size_t)j->sample[i], (size_t)j->length[i]);
     crew_wait(j->crew);
     crew_share(j->crew, (size_t)a->A, VF, &from, &to);
     memset(a->dv + from, 0, (to - from) * sizeof(float));

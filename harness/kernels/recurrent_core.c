@@ -55,7 +55,7 @@ static size_t shared_floats(const struct kn_recurrent *r)
 static size_t own_floats(const struct kn_recurrent *r)
 {
     const size_t N = (size_t)r->N;
-    return lines(GEMM_MR * RNN_GATES * GEMM_NR) + lines((size_t)r->attend.S) +
+    return lines(GEMM_MR * RNN_GATES * GEMM_NR) + KN(recurrent_attend_own)(r) +
            lines(N * (sizeof(size_t) + 2 * sizeof(int)) / sizeof(float));
 }
 
@@ -86,7 +86,7 @@ static void cut_scratch(struct rnn_job *j, const struct kn_recurrent *r, int fir
     j->peep = r->peep ? take(&at, lines(3 * N * H)) : NULL;
     j->zeros = take(&at, lines(H));
     j->sums = take(&own, lines(GEMM_MR * RNN_GATES * GEMM_NR));
-    KN(recurrent_attend_cut)(j, slot, at, take(&own, lines((size_t)r->attend.S)));
+    KN(recurrent_attend_cut)(j, slot, at, take(&own, KN(recurrent_attend_own)(r)));
     j->at = (size_t *)(void *)own;
     j->sample = (int *)(void *)(j->at + N);
     j->length = j->sample + N;

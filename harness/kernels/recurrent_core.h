@@ -58,12 +58,13 @@ struct rnn_job {
     float *zeros; /* [H] */
     struct rnn_attend {
         float *packed_query, *packed_context;
-        float *q, *c,
-            *da; /* my slots' rows of the query, the context or its gradient, da of a GRU */
+        float *q, *c, *da; /* my slots' rows of the query, the context, da of a GRU */
         size_t ldq, ldc, ldda;
         float *dv; /* by sample: [N], lddv apart */
         size_t lddv;
-        float *de; /* [S], mine */
+        float *dc, *dq, *de;  /* of all steps: [N,T,E], [N,T,A], [N,T,S] */
+        float *powers, *good; /* of the keys, [N,S,A]; 0 for a sample that has none, [N] */
+        float *room;          /* [T,A], mine */
     } attend;
 };
 
@@ -126,21 +127,22 @@ static inline void rnn_share(const struct rnn_job *j, size_t n, size_t grain, si
 
 /* Floats of scratch: what the crew shares, and each thread's own. */
 size_t KN(recurrent_attend_floats)(const struct kn_recurrent *r);
+size_t KN(recurrent_attend_own)(const struct kn_recurrent *r);
 void KN(recurrent_attend_cut)(struct rnn_job *j, size_t slot, float *shared, float *own);
 
 /* Before the loop: packs Wq and Wc, clears what lies behind ends; backward, `terms` being where dq
- * begins in a row of x (forward: 0), zeroes sums. Wait before use. */
+ * begins in a row of x (forward: 0), zeroes it. Wait before use. */
 void KN(recurrent_attend_begin)(const struct rnn_job *j, int terms);
 
 /* Before a step's products: from the rows x of its state makes q, alpha and c, which it puts behind
  * h, or of which it adds Wc c to the gates; `zero`: h is 0. */
 void KN(recurrent_attend_step)(const struct rnn_job *j, float *x, bool zero);
 
-/* After them: from the rows of da, the gates' gradient, makes those of c, then of q, alpha, keys,
- * values and v; dq to rows ldx apart. */
+/* After them: from the rows of da, the gates' gradient, makes those of c, then of q; dq to rows ldx
+ * apart. */
 void KN(recurrent_attend_step_grad)(const struct rnn_job *j, const float *da, float *dq);
 
-/* After the loop: dv. */
+/* After the loop: dkeys, dvalues, dv. */
 void KN(recurrent_attend_end)(const struct rnn_job *j);
 
 /* Zeros, or NaN where the length is none, behind each of my samples' ends. */

@@ -49,6 +49,7 @@ static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_max_nan(vf a, vf b) { return vmaxq_f32(a, b); }
 static inline vf vf_abs(vf a) { return vabsq_f32(a); }
 static inline vf vf_sqrt(vf a) { return vsqrtq_f32(a); }
+static inline vf vf_reciprocal(vf a) { return vdupq_n_f32(1.0f) / a; }
 static inline vf vf_round(vf a) { return vrndnq_f32(a); }
 static inline float vf_sum(vf a) { return vaddvq_f32(a); }
 static inline float vf_hmax(vf a) { return vmaxvq_f32(a); }

@@ -8,7 +8,7 @@
  * Where the values are the keys, dkeys is the sum of both. attr.a is the scale of q . k. */
 #include "graph/ops/oplib.h"
 
-enum { QUERY, KEYS }; /* of attend; what else is in attr.at_in[] */
+enum { QUERY, KEYS };                            /* of attend; what else is in attr.at_in[] */
 enum { GRAD_QUERY, GRAD_Y, GRAD_KEYS, GRAD_DY }; /* of attend_grad */
 
 /* ------------------------------------------------------------------ running */
@@ -111,8 +111,8 @@ static double flops_grad(const struct nn_graph *g, const struct node *n)
 {
     const struct kn_attend a =
         sizes_of(input_of(g, n, GRAD_QUERY), input_of(g, n, GRAD_KEYS), input_of(g, n, GRAD_Y));
-    const double key = n->attr.at_in[AT_V] ? 10.0 * a.A : 4.0 * a.A + 1;
-    return scores_of(&a) * (4.0 * a.E + 4 + key);
+    const double key = (n->attr.at_in[AT_V] ? 14.0 : 4.0) * a.A; /* then by v, or by the scale */
+    return scores_of(&a) * (4.0 * a.E + 4 + key) + (double)a.N * ((double)a.T + a.S) * a.A;
 }
 
 /* What is read, and the gradients. */

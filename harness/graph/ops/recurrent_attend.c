@@ -69,8 +69,9 @@ double attend_grad_flops(const struct node *y, double products)
 {
     const double H = y->shape.dim[2], S = y->attr.S, A = y->attr.A, E = y->attr.E;
     const double step =
-        (2 * gates_of(y) + (y->attr.also[ALSO_CONTEXT] ? 1 : 0)) * E + S * (10 * A + 4 + 4 * E);
-    return attends(y) ? 2 * products * A * H + steps_of(y) * step : 0.0;
+        (2 * gates_of(y) + (y->attr.also[ALSO_CONTEXT] ? 1 : 0)) * E + S * (14 * A + 4 + 4 * E);
+    const double by_v = ((double)y->shape.dim[1] + S) * A * y->shape.dim[0];
+    return attends(y) ? 2 * products * A * H + steps_of(y) * step + by_v : 0.0;
 }
 
 /* ------------------------------------------------------------------ construction */
