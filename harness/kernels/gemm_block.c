@@ -145,6 +145,7 @@ static struct gemm_tile tile_of(struct pass *p)
                               .c = p->room->tile,
                               .ldc = p->straight ? b->ldc : GEMM_NR,
                               .add = p->straight && add,
+                              .far = p->straight && !b->near,
                               .fetch = &p->fetch};
 }
 

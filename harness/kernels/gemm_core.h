@@ -132,6 +132,7 @@ struct gemm_block {
     size_t ldc;
     bool transposed; /* element (i, j) of C is c[j * ldc + i]; the epilogue counts rows and columns
                         there */
+    bool near;       /* C is small beside L2: not fetched */
     int height;      /* of tiles; 0 means GEMM_MR */
     int x_stays;     /* tiles of X that stay in L2 while Y passes by, or 0: Y stays. Panels that x()
                         copies need that much more scratch; so does Y where X has more tiles. */
@@ -179,7 +180,7 @@ struct gemm_tile {
     struct gemm_y y;
     float *c;
     size_t ldc;
-    bool add;
+    bool add, far; /* far: C is to be fetched while sums are made */
     struct gemm_fetch *fetch;
 };
 void KN(gemm_tile)(int mr, const struct gemm_tile *t);

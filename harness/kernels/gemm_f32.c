@@ -146,6 +146,7 @@ static void product(const struct kn_gemm *g, size_t index, const struct gemm_pla
         .y = g->packed_b ? y_prepacked : y_panel,
         .soon_x = p->fetch ? soon_x : NULL,
         .soon_y = p->fetch && !g->packed_b ? soon_y : NULL,
+        .near = p->near,
         .height = p->height,
         .x_stays = p->stays,
         .c = g->c + index * g->stride_c,

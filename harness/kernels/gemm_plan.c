@@ -171,6 +171,7 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
                                                      : GEMM_MR; /* half have ways enough */
     p.fetch =
         sizeof(float) * (size_t)v->K * ((size_t)v->rows + (size_t)v->cols) > kn_caches()->l2 / 4;
+    p.near = !p.fetch && sizeof(float) * (size_t)v->rows * (size_t)v->cols <= kn_caches()->l2 / 4;
     p.stays = p.copied && GEMM_X_PACKED ? tiles_in_l2(v->K)
               : x_stays(v, rows, cols) && rows <= (p.copied ? GEMM_X_ROOMS : GEMM_TILES) * p.height
                   ? GEMM_TILES

@@ -16,6 +16,7 @@ struct gemm_plan {
     bool copied;  /* X is copied because its rows collide in the caches */
     int stays;    /* tiles of X that stay in L2 while Y passes by, or 0: the other way round */
     bool fetch;   /* the operands may not be in L2 yet */
+    bool near;    /* they and C are small beside L2 */
     int height;   /* of a tile */
     int rows, cols; /* of threads; rows * cols = threads */
 };

@@ -154,6 +154,18 @@ INLINE void fetch_some(struct gemm_fetch *f)
     }
 }
 
+/* While the first terms are summed up. */
+INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
+{
+    const float *to = t->c;
+    UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
+    {
+        opaque(&to);
+        __builtin_prefetch(to, 1, 2);
+        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
+    }
+}
+
 INLINE void tile(const struct form f, const struct gemm_tile *t)
 {
     vf acc[GEMM_MR][GEMM_NV];
@@ -162,17 +174,12 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     struct cursor at = {
         .y = t->y.at, .keep = t->y.keep, .keep_x = x.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
     at.last = (size_t)(t->cols - (f.nv - 1) * VF);
-    const float *to = t->c;
     UNROLL for (int i = 0; i < GEMM_MR; i++)
     {
         UNROLL for (int v = 0; v < GEMM_NV; v++) acc[i][v] = vf_set(0.0f);
     }
-    UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
-    {
-        opaque(&to);
-        __builtin_prefetch(to, 1, 2);
-        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
-    }
+    if (t->far)
+        fetch_results(f, t);
     UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
         at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
