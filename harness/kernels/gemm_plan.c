@@ -12,13 +12,17 @@
 struct view {
     int rows, cols, K;
     bool swapped, turned_x, turned_y; /* X has its columns contiguous; Y must be transposed */
-    size_t ld_x;
+    bool finished;                    /* results go through more than their sum */
+    size_t ld_x, ld_y;
 };
 
 static struct view view(const struct kn_gemm *g, bool swapped)
 {
-    return swapped ? (struct view){g->N, g->M, g->K, true, !g->tb, !g->ta, g->ldb}
-                   : (struct view){g->M, g->N, g->K, false, g->ta, g->tb && !g->packed_b, g->lda};
+    const struct kn_epilogue *const e = &g->epilogue;
+    const bool finished = e->bias || e->residual || e->act || e->grad;
+    return swapped ? (struct view){g->N, g->M, g->K, true, !g->tb, !g->ta, finished, g->ldb, g->lda}
+                   : (struct view){g->M,     g->N,   g->K,  false, g->ta, g->tb && !g->packed_b,
+                                   finished, g->lda, g->ldb};
 }
 
 /* Cycles per float of an operand of that size for the time that it does not hide. */
@@ -30,16 +34,22 @@ static double reading(double floats)
 }
 
 /* Rows that lie a multiple of 4 KiB apart share one set of the L1 cache, which has
- * fewer ways than a tile has rows; columns far apart share sets of L2, or each lies on
- * a page of its own, of which the first level of the TLB holds fewer than a panel has. */
+ * fewer ways than a tile has rows. */
+static bool rows_collide(size_t ld)
+{
+    enum { L1_WAY = 4096, LINE = 64 };
+    const size_t off = ld * sizeof(float) % L1_WAY, near = off < L1_WAY / 2 ? off : L1_WAY - off;
+    return near < LINE / 4;
+}
+
+/* Columns far apart share sets of L2, or each lies on a page of its own, of which the first level
+ * of the TLB holds fewer than a panel has. */
 static bool x_collides(const struct view *v)
 {
-    enum { L1_WAY = 4096, L2_WAYS = 8, LINE = 64, PAGE = 4096 };
+    enum { L2_WAYS = 8, LINE = 64, PAGE = 4096 };
     const size_t stride = v->ld_x * sizeof(float);
-    if (!v->turned_x) {
-        const size_t off = stride % L1_WAY, near = off < L1_WAY / 2 ? off : L1_WAY - off;
-        return near < LINE / 4;
-    }
+    if (!v->turned_x)
+        return rows_collide(v->ld_x);
     if (stride >= PAGE && !GEMM_X_PACKED)
         return true;
     const size_t way = kn_caches()->l2 / L2_WAYS, twos = stride & -stride;
@@ -76,11 +86,19 @@ static int tiles_in_l2(int K)
  * depends on the order of the loops. */
 static double seam(const struct view *v, int rows, int cols, int down, int across)
 {
-    enum { SAME_TIME = 1000, ANOTHER_TIME = 100 };
+    enum { SAME_TIME = 1000, ANOTHER_TIME = 30 };
     const bool by_columns = x_stays(v, rows, cols);
     if (v->swapped)
         return (double)v->cols * (down - 1) * (by_columns ? SAME_TIME : ANOTHER_TIME);
     return (double)v->rows * (across - 1) * (by_columns ? ANOTHER_TIME : SAME_TIME);
+}
+
+/* Cycles per float of Y that is transposed: from afar, or where rows collide, loads are waited for.
+ */
+static double turning_y(const struct view *v)
+{
+    const bool far = sizeof(float) * (size_t)v->K * (size_t)v->cols > 4 * kn_caches()->l2;
+    return far || rows_collide(v->ld_y) ? 0.35 : 0.2;
 }
 
 /* Cycles of a thread that has rows x cols of the product. */
@@ -91,10 +109,11 @@ static double cycles(const struct view *v, int rows, int cols)
     const double height = rows / tiles, latency = 4.0 / GEMM_NV;
     const double sums = vectors * tiles * fmax(height, latency) * K;
     const double memory = K * (rows * reading(K * v->rows) + cols * reading(K * v->cols));
-    const double packing = (v->turned_y ? 0.35 : 0.02) * cols * K +
+    const double packing = (v->turned_y ? turning_y(v) : 0.02) * cols * K +
                            (x_collides(v) ? v->turned_x ? 0.1 : 0.3 : 0) * rows * K;
     const double blocks = ceil(K / fmax(1, gemm_kc(v->K)));
-    const double storing = blocks * (v->swapped ? 0.8 * rows * cols : 1.5 * vectors * rows);
+    const double turning = (blocks + (v->finished ? 0.3 : 0)) * rows * cols;
+    const double storing = v->swapped ? turning : blocks * 1.5 * vectors * rows;
     return fmax(sums, memory) + packing + storing + PER_TILE * tiles * vectors;
 }
 
