@@ -62,10 +62,15 @@ static inline float step_adam_update(void *arg, const struct crew *crew, struct 
 {
     struct step_adam *a = arg;
     size_t count, from, to;
-    float *w = program_weights(p, &count);
+    float *w = program_weights(p, &count), poison = 0.0f;
     const float *g = program_grads(p, &count);
-    crew_share(crew, count, 16, &from, &to);
-    return kn->adam_f32(to - from, &a->o, g + from, w + from, a->m + from, a->v + from);
+    struct program_range r;
+    for (int i = 0; program_range(p, i, &r); i++) {
+        crew_share(crew, r.count, 16, &from, &to);
+        const size_t at = r.weight + from;
+        poison += kn->adam_f32(to - from, &a->o, g + r.grad + from, w + at, a->m + at, a->v + at);
+    }
+    return poison;
 }
 
 /* ---- measuring -------------------------------------------------------------- */

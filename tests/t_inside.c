@@ -163,8 +163,18 @@ static void test_what_is_kept(void)
         covered += r.count;
     }
     is_int(covered, all, "the ranges are all gradients");
-    ok(program_range(plain, 0, &r) && !program_range(plain, 1, &r) && r.weight == 0,
-       "one range where all are kept");
+    const float *const first = program_weights(plain, &all);
+    const struct tensor *const large = program_find(plain, TENSOR_PARAM, "two.w");
+    bool own = false;
+    covered = 0;
+    for (int i = 0; program_range(plain, i, &r); i++) {
+        ok(r.weight == covered && r.grad == covered, "range %d of what is all kept", i);
+        covered += r.count;
+        own |= first + r.weight == large->data && r.count >= large->elements &&
+               r.count < large->elements + 16;
+    }
+    is_int(covered, all, "are all weights");
+    ok(own, "a large one is a range of its own");
     program_free(p);
     program_free(plain);
     graph_free(g);

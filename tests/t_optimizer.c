@@ -54,7 +54,7 @@ struct job {
 static void update(void *arg, const struct crew *crew)
 {
     struct job *j = arg;
-    j->poison[crew->thread] = optimizer_update(&j->o, crew, 0, COUNT, j->w, j->g);
+    j->poison[crew->thread] = optimizer_update(&j->o, crew, j->w, j->g);
 }
 
 static void gradients(int step, float *g)
@@ -157,7 +157,7 @@ static void check_poison(void)
         gradients(0, j.g);
         j.g[at] = at % 2 ? NAN : INFINITY;
         optimizer_begin(&j.o, 0.1);
-        missed += !isnan(optimizer_update(&j.o, CREW_ALONE, 0, COUNT, j.w, j.g));
+        missed += !isnan(optimizer_update(&j.o, CREW_ALONE, j.w, j.g));
     }
     is_int(missed, 0, "NaN and infinity are noticed wherever they are");
     finish(&j);
@@ -167,7 +167,7 @@ static void check_poison(void)
     gradients(0, j.g);
     j.g[5000] = NAN;
     optimizer_begin(&j.o, 0.1);
-    ok(isnan(optimizer_update(&j.o, CREW_ALONE, 0, COUNT, j.w, j.g)), "clipping notices NaN");
+    ok(isnan(optimizer_update(&j.o, CREW_ALONE, j.w, j.g)), "clipping notices NaN");
     ok(memcmp(before, j.w, COUNT * sizeof(float)) == 0, "and leaves the parameters alone");
     free(before);
     finish(&j);

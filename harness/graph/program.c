@@ -154,9 +154,10 @@ static bool is_updated(const struct nn_graph *g, int param)
 /* Of the kept gradients: `count` more, of the weights from `weight` on. */
 static void add_to_ranges(struct program *p, size_t weight, size_t count)
 {
+    enum { LARGE = 16384 }; /* floats: beside such a pass the start of another one is nothing */
     assert(p->range);
     struct program_range *r = p->ranges ? &p->range[p->ranges - 1] : NULL;
-    if (!r || r->weight + r->count != weight) {
+    if (!r || r->weight + r->count != weight || r->count >= LARGE || count >= LARGE) {
         r = &p->range[p->ranges++];
         *r = (struct program_range){weight, p->grads.count, 0};
     }
@@ -164,8 +165,10 @@ static void add_to_ranges(struct program *p, size_t weight, size_t count)
     p->grads.count += count;
 }
 
-/* Gradients lie as their parameters do, so that an optimizer is one pass over both, and a pass
- * for each range where parameters between them have none. */
+/* Gradients lie as their parameters do, but for parameters between them that have none. A large
+ * parameter is a range of its own: threads that halve each of them find in their caches what they
+ * have made of its gradient, and leave there what they read of it in the next step; halves of the
+ * whole block would go from one to the other. */
 static void make_ranges(struct program *p)
 {
     p->range = arena_alloc(p->arena, ((size_t)p->g->nodes + 1) * sizeof *p->range);

@@ -133,8 +133,8 @@ float *program_weights(struct program *p, size_t *count);
 float *program_grads(struct program *p, size_t *count);
 
 /* Which gradients belong to which weights, for an update: count floats from `weight` on in the one
- * block, from `grad` on in the other. A single range is all there is unless some weights are updated
- * inside the step. False past the last. */
+ * block, from `grad` on in the other. Ranges follow each other in both, and cover all gradients; a
+ * large parameter is one of its own, to be shared by the threads. False past the last. */
 struct program_range { size_t weight, grad, count; };
 bool program_range(const struct program *p, int i, struct program_range *range);
 

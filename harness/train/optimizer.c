@@ -84,20 +84,28 @@ static float move(const struct optimizer *o, float clip, size_t at, size_t n, fl
     return kn->adam_f32(n, &adam, g, w, first, second);
 }
 
-float optimizer_update(const struct optimizer *o, const struct crew *crew, size_t at, size_t count,
-                       float *w, const float *g)
+/* What all gradients are to be scaled by; NaN where they are not finite. */
+static float clip_of(const struct optimizer *o, const struct crew *crew, const float *g)
 {
-    float clip = 1;
-    if (o->chunk) {
-        assert(at == 0 && count == o->count);
-        const double size = norm(o, crew, g);
-        if (!isfinite(size))
-            return NAN;
-        clip = (float)fmin(1, (double)o->clip_norm / (size + 1e-6));
-    }
+    if (!o->chunk)
+        return 1;
+    const double size = norm(o, crew, g);
+    return isfinite(size) ? (float)fmin(1, (double)o->clip_norm / (size + 1e-6)) : NAN;
+}
+
+/* This thread's share of `count` parameters from number `at` on. */
+static float move_share(const struct optimizer *o, const struct crew *crew, float clip, size_t at,
+                        size_t count, float *w, const float *g)
+{
     size_t from, to;
     crew_share(crew, count, GRAIN, &from, &to);
     return move(o, clip, at + from, to - from, w + from, g + from);
+}
+
+float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w, const float *g)
+{
+    const float clip = clip_of(o, crew, g);
+    return isnan(clip) ? NAN : move_share(o, crew, clip, 0, o->count, w, g);
 }
 
 float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
@@ -106,10 +114,12 @@ float optimizer_update_program(const struct optimizer *o, const struct crew *cre
     size_t count;
     float *w = program_weights(p, &count), poison = 0.0f;
     const float *g = program_grads(p, &count);
+    assert(!o->chunk || count == o->count);
+    const float clip = clip_of(o, crew, g);
     struct program_range r;
-    for (int i = 0; program_range(p, i, &r); i++)
-        poison += optimizer_update(o, crew, r.weight, r.count, w + r.weight, g + r.grad);
-    return poison;
+    for (int i = 0; !isnan(clip) && program_range(p, i, &r); i++)
+        poison += move_share(o, crew, clip, r.weight, r.count, w + r.weight, g + r.grad);
+    return poison + (isnan(clip) ? NAN : 0.0f);
 }
 
 float optimizer_apply(const struct optimizer *o, struct program *p, size_t at, size_t n,

@@ -36,14 +36,14 @@ size_t optimizer_bytes(const struct optimizer *o); /* that it keeps */
 /* Before each step, on one thread: counts it, and sets its rate. */
 void optimizer_begin(struct optimizer *o, double rate);
 
-/* This thread's share of w <- w - step(g), for all of the parameters or, without clipping, `count`
- * of them from number `at` on; w and g point to the first. 0, or NaN when it met a gradient that is
- * not finite; with clipping nothing has changed then. Called by all threads of a crew. */
-float optimizer_update(const struct optimizer *o, const struct crew *crew, size_t at, size_t count,
-                       float *w, const float *g);
+/* This thread's share of w <- w - step(g), for all of the parameters. 0, or NaN when it met a
+ * gradient that is not finite; with clipping nothing has changed then. Called by all threads of a
+ * crew. */
+float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w,
+                       const float *g);
 
-/* A whole program's: through its ranges. And, as program_hooks.apply, of weights whose gradient has
- * just been made; o is the hooks' or what leads to it. */
+/* A whole program's: each thread's share of each of its ranges. And, as program_hooks.apply, of
+ * weights whose gradient has just been made; o is the hooks' or what leads to it. */
 float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
                                struct program *p);
 float optimizer_apply(const struct optimizer *o, struct program *p, size_t at, size_t n,
