@@ -175,11 +175,12 @@ static void test_shapes(void)
 }
 
 /* Longer than one block of K, wider and higher than one block of panels; then with rows more than
- * a page apart, which are packed by the first tile that reads them. */
+ * a page apart, or just a page, which are packed by the first tile that reads them. */
 static void test_blocks(void)
 {
     static const int shapes[][3] = {{21, 300, 5},   {6, 259, 12},   {30, 40, 1030}, {5, 70, 1500},
-                                    {3, 1100, 600}, {270, 50, 129}, {40, 5, 700},   {1, 1, 3000}};
+                                    {3, 1100, 600}, {270, 50, 129}, {40, 5, 700},   {1, 1, 3000},
+                                    {30, 70, 1023}, {15, 33, 1021}, {43, 7, 1025}};
     for (int form = 0; form < 8; form++) {
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,
@@ -258,8 +259,9 @@ static void test_nan(void)
 
 static void test_threads(void)
 {
-    static const int shapes[][3] = {{64, 96, 50},    {4, 300, 700}, {128, 10, 130}, {10, 128, 40},
-                                    {100, 100, 600}, {1, 65, 9},    {30, 300, 6},   {3, 300, 4}};
+    static const int shapes[][3] = {{64, 96, 50},  {4, 300, 700},   {128, 10, 130},
+                                    {10, 128, 40}, {100, 100, 600}, {1, 65, 9},
+                                    {30, 300, 6},  {3, 300, 4},     {40, 70, 1023}};
     for (int form = 0; form < 8; form++) {
         const struct form f = {.ta = form & 1,
                                .tb = form & 2,

@@ -159,7 +159,8 @@ static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t,
     t->y = *y;
     one_tile(p, i, tile_start(p, row + 1) - i, p->j0 + panel * GEMM_NR, t);
     if (x->keep)
-        *x = (struct gemm_x){x->keep, 1, GEMM_MR_PITCH, NULL};
+        *x = x->k == 1 ? (struct gemm_x){x->keep, GEMM_KC_PITCH, 1, NULL}
+                       : (struct gemm_x){x->keep, 1, GEMM_MR_PITCH, NULL};
     if (y->keep)
         *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }

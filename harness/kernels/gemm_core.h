@@ -40,8 +40,9 @@ enum {
     GEMM_TILES = 64   /* of X, at most, that stay while Y passes by */
 };
 
-/* X[i][k] is at[i * row + k * k]; one of the two strides is 1. Where row is 1, keep may say where
- * the first tile that uses it shall pack it, [kc][GEMM_MR_PITCH], while multiplying. */
+/* X[i][k] is at[i * row + k * k]; one of the two strides is 1. keep may say where the first tile
+ * that uses it shall pack it while multiplying: [kc][GEMM_MR_PITCH] where row is 1, else
+ * [rows][GEMM_KC_PITCH]. */
 struct gemm_x {
     const float *at;
     size_t row, k;

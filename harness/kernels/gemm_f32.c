@@ -21,15 +21,6 @@ static struct gemm_x x_in_place(const struct gemm_block *b, int i, int n, int k,
                      : (struct gemm_x){m->at + (size_t)i * m->ld + k, m->ld, 1, NULL};
 }
 
-static void copy(int n, const float *x, float *y)
-{
-    int i = 0;
-    for (; i + VF <= n; i += VF)
-        vf_store(y + i, vf_load(x + i));
-    if (i < n)
-        vf_store_n(y + i, vf_load_n(x + i, (size_t)(n - i), 0.0f), (size_t)(n - i));
-}
-
 /* As [kc][GEMM_MR_PITCH], however it lies; whole vectors are stored, and what they leave behind a
  * row is overwritten by the next one. */
 static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
@@ -47,17 +38,12 @@ static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, i
     return packed;
 }
 
-/* By the first tile that uses it, if it is contiguous along i. */
+/* By the first tile that uses it. */
 static struct gemm_x x_copied(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
     struct gemm_x x = x_in_place(b, i, n, k, kc, room);
-    if (x.k != 1) {
-        x.keep = room;
-        return x;
-    }
-    for (int r = 0; r < n; r++)
-        copy(kc, x.at + (size_t)r * x.row, room + r * GEMM_KC_PITCH);
-    return (struct gemm_x){room, GEMM_KC_PITCH, 1, NULL};
+    x.keep = room;
+    return x;
 }
 
 static struct gemm_region region(const struct matrix *m, int i, int rows, int j, int cols)

@@ -101,6 +101,12 @@ static double turning_y(const struct view *v)
     return far || rows_collide(v->ld_y) ? 0.35 : 0.2;
 }
 
+/* Cycles per float of X that is copied: with terms, unless whole panels are turned before. */
+static double copying_x(const struct view *v)
+{
+    return v->turned_x ? 0.1 : GEMM_X_PACKED ? 0.3 : 0.05;
+}
+
 /* Cycles of a thread that has rows x cols of the product. */
 static double cycles(const struct view *v, int rows, int cols)
 {
@@ -110,7 +116,7 @@ static double cycles(const struct view *v, int rows, int cols)
     const double sums = vectors * tiles * fmax(height, latency) * K;
     const double memory = K * (rows * reading(K * v->rows) + cols * reading(K * v->cols));
     const double packing = (v->turned_y ? turning_y(v) : 0.02) * cols * K +
-                           (x_collides(v) ? v->turned_x ? 0.1 : 0.3 : 0) * rows * K;
+                           (x_collides(v) ? copying_x(v) : 0) * rows * K;
     const double blocks = ceil(K / fmax(1, gemm_kc(v->K)));
     const double turning = (blocks + (v->finished ? 0.3 : 0)) * rows * cols;
     const double storing = v->swapped ? turning : blocks * 1.5 * vectors * rows;
@@ -184,8 +190,8 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
         p = q;
     const struct view *v = p.swapped ? &swapped : &straight;
     const int rows = (v->rows + p.rows - 1) / p.rows, cols = (v->cols + p.cols - 1) / p.cols;
-    const bool collides = x_collides(v);
-    p.copied = (collides || packing_pays(v)) && cols > REUSE * GEMM_NR;
+    const bool collides = x_collides(v), at_no_cost = collides && !v->turned_x && !GEMM_X_PACKED;
+    p.copied = at_no_cost || ((collides || packing_pays(v)) && cols > REUSE * GEMM_NR);
     p.height = collides && !p.copied && !v->turned_x ? (GEMM_MR + 1) / 2
                                                      : GEMM_MR; /* half have ways enough */
     p.fetch =

@@ -27,6 +27,15 @@ struct form {
     bool keep, keep_x;
 };
 
+/* X's rows on their way into a copy that lies packed, a few pieces in every round and always ahead
+ * of the terms, which are read there: rows that share a set of L1 push each other out of it. */
+struct copying {
+    const float *from;
+    float *to;
+    size_t row;
+    int rows, row_now, k, kc, pieces; /* in a round, of VF elements */
+};
+
 struct cursor {
     const float *x[GROUPS], *y;
     float *keep, *keep_x;
@@ -76,7 +85,7 @@ INLINE void term(const struct form f, const int k, struct cursor *at, vf acc[GEM
     opaque(&at->y);
     if (f.keep)
         at->keep += GEMM_NR;
-    if (f.keep_x)
+    if (f.keep_x && !f.by_rows)
         keep_x(f, at);
     if (!f.by_rows) {
         at->x[0] += at->xk;
@@ -154,6 +163,34 @@ INLINE void fetch_some(struct gemm_fetch *f)
     }
 }
 
+INLINE void copy_piece(struct copying *c)
+{
+    const int left = c->kc - c->k;
+    const vf x = vf_load_n(c->from + (size_t)c->row_now * c->row + c->k,
+                           (size_t)(left < VF ? left : VF), 0.0f);
+    vf_store(c->to + c->row_now * GEMM_KC_PITCH + c->k, x);
+    if (++c->row_now == c->rows) {
+        c->row_now = 0;
+        c->k += VF;
+    }
+}
+
+INLINE void copy_some(struct copying *c)
+{
+    for (int i = 0; i < c->pieces && c->k < c->kc; i++)
+        copy_piece(c);
+}
+
+/* What the first round reads is there at once. */
+static struct copying copying_of(const struct gemm_x *x, int rows, int kc)
+{
+    struct copying c = {.from = x->at, .to = x->keep, .row = x->row, .rows = rows, .kc = kc};
+    c.pieces = rows * ((STEP + VF - 1) / VF);
+    copy_some(&c);
+    c.pieces = (rows * STEP + VF - 1) / VF;
+    return c;
+}
+
 /* While the first terms are summed up. */
 INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
 {
@@ -169,8 +206,13 @@ INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
 INLINE void tile(const struct form f, const struct gemm_tile *t)
 {
     vf acc[GEMM_MR][GEMM_NV];
-    const struct gemm_x x = t->x;
+    struct gemm_x x = t->x;
     struct gemm_fetch *const fetch = t->fetch;
+    struct copying copying = {.kc = 0};
+    if (f.by_rows && f.keep_x) {
+        copying = copying_of(&x, f.mr, t->kc);
+        x = (struct gemm_x){x.keep, GEMM_KC_PITCH, 1, NULL};
+    }
     struct cursor at = {
         .y = t->y.at, .keep = t->y.keep, .keep_x = x.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
     at.last = (size_t)(t->cols - (f.nv - 1) * VF);
@@ -187,6 +229,8 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     }
     int k = t->kc;
     for (; k >= STEP && (!GEMM_LEAN || fetch->pairs > 0 || fetch->results.rows > 0); k -= STEP) {
+        if (f.by_rows && f.keep_x)
+            copy_some(&copying);
         fetch_some(fetch);
         gemm_ahead_row(&fetch->results);
         four_terms(f, &at, acc);
@@ -218,6 +262,7 @@ typedef void tile_fn(const struct gemm_tile *t);
     { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, __VA_ARGS__}, t); }
 #define WIDTHS(mr, nv) \
     DEFINE(rows, mr, nv, true, false, false) DEFINE(rows_keep, mr, nv, true, true, false) \
+    DEFINE(rows_keep_x, mr, nv, true, false, true) DEFINE(rows_keep_both, mr, nv, true, true, true) \
     DEFINE(cols, mr, nv, false, false, false) DEFINE(cols_keep, mr, nv, false, true, false) \
     DEFINE(cols_keep_x, mr, nv, false, false, true) DEFINE(cols_keep_both, mr, nv, false, true, true)
 #define HEIGHT(mr) WIDTHS(mr, 1) WIDTHS(mr, 2) WIDTHS(mr, 3)
@@ -227,15 +272,17 @@ HEIGHTS(HEIGHT)
 /* Heights and widths that this instruction set has no registers for are never made. */
 #define PICK(name, mr, nv) (mr <= GEMM_MR && nv <= GEMM_NV ? name##_##mr##x##nv : NULL)
 #define ROW(name, mr) {PICK(name, mr, 1), PICK(name, mr, 2), PICK(name, mr, 3)}
-#define ENTRY(mr) {{ROW(rows, mr), ROW(rows_keep, mr)}, {ROW(cols, mr), ROW(cols_keep, mr)}, \
-                   {ROW(cols_keep_x, mr), ROW(cols_keep_both, mr)}},
-static tile_fn *const tiles[14][3][2][3] = { HEIGHTS(ENTRY) };
+#define ENTRY(mr) {{{ROW(rows, mr), ROW(rows_keep, mr)}, \
+                    {ROW(rows_keep_x, mr), ROW(rows_keep_both, mr)}}, \
+                   {{ROW(cols, mr), ROW(cols_keep, mr)}, \
+                    {ROW(cols_keep_x, mr), ROW(cols_keep_both, mr)}}},
+static tile_fn *const tiles[14][2][2][2][3] = { HEIGHTS(ENTRY) };
 /* clang-format on */
 
 void KN(gemm_tile)(int mr, const struct gemm_tile *t)
 {
-    const int of_x = t->x.k == 1 ? 0 : t->x.keep ? 2 : 1;
-    tiles[mr - 1][of_x][t->y.keep != NULL][(t->cols + VF - 1) / VF - 1](t);
+    tiles[mr - 1][t->x.k != 1][t->x.keep != NULL][t->y.keep != NULL][(t->cols + VF - 1) / VF - 1](
+        t);
 }
 
 #endif
