@@ -29,7 +29,7 @@ static struct kn_attend attend_of(const struct shape *s)
     float *const out = edge(OUT, N * T * (E + S)),
                  *grads = edge(GRADS, N * (T + S) * A + N * S * E + A);
     for (int n = 0; n < s->N; n++)
-        lengths[n] = n * 5 % (s->S + 1); /* 0 first */
+        lengths[n] = n * 11 % (s->S + 1); /* 0 first; 11 divides no S + 1 */
     a.query = query + A;
     a.v = s->additive ? query : NULL;
     a.keys = edge_noise(KEYS, N * S * A, -2, 2);

@@ -238,8 +238,9 @@ static void test_nan(void)
         {17, 35, 20}, {4, 40, 70}, {128, 10, 24}, {2, 3, 600}, {5, 300, 3}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
-        for (int form = 0; form < 4; form++) {
-            const struct form f = {.ta = form & 1, .tb = form & 2, .e = {.act = KN_ACT_RELU}};
+        for (int form = 0; form < 8; form++) {
+            const struct form f = {
+                .ta = form & 1, .tb = form & 2, .bias = form & 4, .e = {.act = KN_ACT_RELU}};
             struct trial t;
             trial_init(&t, M, N, K, &f);
             memset(t.b, 0, t.nb * sizeof *t.b);
@@ -250,8 +251,8 @@ static void test_nan(void)
             for (int i = 0; i < M; i++)
                 for (int j = 0; j < N; j++)
                     wrong += !isnan(t.g.c[(size_t)i * t.g.ldc + (size_t)j]) != !(i == 1 || j == 2);
-            is_int(wrong, 0, "%s %c%c %dx%dx%d: NaN passes through", kn->isa, "NT"[f.ta],
-                   "NT"[f.tb], M, N, K);
+            is_int(wrong, 0, "%s %c%c %dx%dx%d%s: NaN passes through", kn->isa, "NT"[f.ta],
+                   "NT"[f.tb], M, N, K, f.bias ? " and bias" : "");
             trial_release(&t);
         }
     }

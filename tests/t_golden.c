@@ -308,7 +308,7 @@ static double worst_buffer(const struct program *p, const struct golden *g)
 
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
-    return optimizer_update_program(arg, crew, p);
+    return optimizer_update(arg, crew, p);
 }
 
 static struct nn_recipe recipe_of(const struct golden *g)

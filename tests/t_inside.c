@@ -75,7 +75,7 @@ static int count(const struct program *p, const char *op, int pass)
 
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
-    return optimizer_update_program(arg, crew, p);
+    return optimizer_update(arg, crew, p);
 }
 
 static float apply(void *arg, struct program *p, size_t at, size_t n, const float *g)

@@ -1,14 +1,17 @@
-/* Optimizers against the formulas in double precision, step by step, on every instruction set;
- * the same bits for any crew; clipping; NaN. */
+/* Optimizers against the formulas in double precision, step by step, on every instruction set, over
+ * the ranges of a program; the same bits for any crew; clipping; NaN. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "graph/program.h"
+#include "nn.h"
 #include "tap.h"
 #include "train/optimizer.h"
 
-enum { COUNT = 10007, STEPS = 6 }; /* neither vectors nor chunks go up in it */
+/* Parameters in a row, whole lines each: chunks do not go up in them, and one is a range of its own. */
+enum { FIRST = 3008, LARGE = 20016, LAST = 16, COUNT = FIRST + LARGE + LAST, STEPS = 6 };
 
 /* The same in double, as the papers write it. */
 struct oracle {
@@ -47,14 +50,16 @@ static void oracle_step(struct oracle *o, const struct nn_recipe *r, const float
 
 struct job {
     struct optimizer o;
-    float *w, *g;
+    struct nn_graph *graph;
+    struct program *p;
+    float *w, *g; /* the program's */
     float poison[4];
 };
 
 static void update(void *arg, const struct crew *crew)
 {
     struct job *j = arg;
-    j->poison[crew->thread] = optimizer_update(&j->o, crew, j->w, j->g);
+    j->poison[crew->thread] = optimizer_update(&j->o, crew, j->p);
 }
 
 static void gradients(int step, float *g)
@@ -64,12 +69,36 @@ static void gradients(int step, float *g)
         g[i] = (float)rng_normal(&r);
 }
 
+/* The loss is the sum of all parameters: it is never asked for. */
+static struct nn_graph *parameters(void)
+{
+    static const int sizes[] = {FIRST, LARGE, LAST};
+    struct nn_graph *g = graph_new(1);
+    nn_value sum = {0};
+    for (int i = 0; i < 3; i++) {
+        nn_row(g, "p%d", i);
+        const nn_value s = nn_sum(nn_param(g, "w", NN_SHAPE(1, sizes[i]), NN_ZEROS), 1);
+        sum = i ? nn_add(sum, s) : s;
+    }
+    nn_minimize(nn_sum(sum, 0));
+    return g;
+}
+
 static void start(const struct nn_recipe *r, struct job *j)
 {
     struct rng n = rng_make(6, 0);
+    struct err err = {0};
+    size_t weights, grads;
+    j->graph = parameters();
+    j->p = program_new(j->graph, &(struct program_options){.threads = 1, .train = true}, &err);
+    if (!j->p)
+        printf("Bail out! %s%s\n", graph_error(j->graph) ? graph_error(j->graph) : "", err.text),
+            exit(EXIT_FAILURE);
+    j->w = program_weights(j->p, &weights);
+    j->g = program_grads(j->p, &grads);
+    if (weights != COUNT || grads != COUNT)
+        printf("Bail out! %zu weights and %zu gradients\n", weights, grads), exit(EXIT_FAILURE);
     optimizer_init(&j->o, r, COUNT);
-    j->w = xmalloc(COUNT * sizeof(float));
-    j->g = xmalloc(COUNT * sizeof(float));
     for (int i = 0; i < COUNT; i++)
         j->w[i] = (float)rng_normal(&n);
 }
@@ -77,8 +106,8 @@ static void start(const struct nn_recipe *r, struct job *j)
 static void finish(struct job *j)
 {
     optimizer_release(&j->o);
-    free(j->w);
-    free(j->g);
+    program_free(j->p);
+    graph_free(j->graph);
 }
 
 static bool run(struct job *j, const struct nn_recipe *r, int threads, struct oracle *oracle)
@@ -157,7 +186,7 @@ static void check_poison(void)
         gradients(0, j.g);
         j.g[at] = at % 2 ? NAN : INFINITY;
         optimizer_begin(&j.o, 0.1);
-        missed += !isnan(optimizer_update(&j.o, CREW_ALONE, j.w, j.g));
+        missed += !isnan(optimizer_update(&j.o, CREW_ALONE, j.p));
     }
     is_int(missed, 0, "NaN and infinity are noticed wherever they are");
     finish(&j);
@@ -167,9 +196,21 @@ static void check_poison(void)
     gradients(0, j.g);
     j.g[5000] = NAN;
     optimizer_begin(&j.o, 0.1);
-    ok(isnan(optimizer_update(&j.o, CREW_ALONE, j.w, j.g)), "clipping notices NaN");
+    ok(isnan(optimizer_update(&j.o, CREW_ALONE, j.p)), "clipping notices NaN");
     ok(memcmp(before, j.w, COUNT * sizeof(float)) == 0, "and leaves the parameters alone");
     free(before);
+    finish(&j);
+}
+
+static void test_ranges(void)
+{
+    struct job j;
+    struct program_range r;
+    start(&cases[0].recipe, &j);
+    ok(program_range(j.p, 1, &r) && r.weight == FIRST && r.grad == FIRST && r.count == LARGE,
+       "a large parameter is a range of its own");
+    ok(program_range(j.p, 2, &r) && r.count == LAST && !program_range(j.p, 3, &r),
+       "and the one behind it is the last");
     finish(&j);
 }
 
@@ -182,5 +223,6 @@ int main(void)
                 check_case(cases[k].what, &cases[k].recipe);
             check_poison();
         }
+    test_ranges();
     return done();
 }

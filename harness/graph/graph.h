@@ -56,7 +56,8 @@ struct attr {
     uint8_t at_in[AT_INPUTS];        /* in[] indices, 0 none */
     int also[2];                     /* nodes: gradients by second results (final_cell, context), 0 none */
     int S, A, E;                     /* of attention inside the loop; A 0: none */
-    size_t behind;                   /* floats behind the output, from shape_moments_at() on */
+    /* floats behind the output, from shape_moments_at() on: kept for the gradient, or taken by left */
+    size_t behind;
 };
 
 struct node {

@@ -32,7 +32,7 @@ static inline size_t result_bytes(const struct node *n)
     return shape_elements(&n->shape) * sizeof(float); /* int32_t alike */
 }
 
-/* With what lies behind it: moments, or what a recurrent layer keeps. */
+/* With what lies behind it: moments, or what an op keeps for its gradient or leaves for others. */
 static inline size_t node_bytes(const struct node *n)
 {
     if (n->attr.behind)

@@ -9,8 +9,8 @@
  * This is all that layers above the graph (train, cli, tests) may see of it. A
  * program owns five aligned blocks: activations (planned, shared by lifetime),
  * parameters, buffers (kept, not trained), gradients (written, never zeroed and
- * added), and whatever its update keeps. Parameters and gradients are flat, in the same order, so that an
- * optimizer is one pass. Rank-4 tensors are stored channels-last ([N,H,W,C],
+ * added), and whatever its update keeps. Parameters and gradients are flat, in the same order: an
+ * optimizer passes over both, see program_range(). Rank-4 tensors are stored channels-last ([N,H,W,C],
  * weights [O,KH,KW,C]); program_read() and program_write() speak the logical
  * order of nn.h ([N,C,H,W], [O,C,KH,KW]). */
 #ifndef PROGRAM_H

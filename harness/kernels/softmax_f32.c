@@ -2,8 +2,8 @@
  * cross_entropy_f32 — log sum_j e^(x_j) - x[label], and its gradient
  *     dx_i = scale (softmax(x)_i - (i = label)), by the m and the sum that the former left.
  *
- * softmax_f32 passes over a row that stays in the first-level cache; cross_entropy_f32 reads it
- * once, in blocks: each raises m and brings the sum so far to it (Milakov, Gimelshein: Online
+ * softmax_f32 passes over a row that stays in the first-level cache; cross_entropy_f32 fetches it
+ * once, in blocks that do: each raises m and brings the sum so far to it (Milakov, Gimelshein: Online
  * normalizer calculation for softmax, 2018). Subtracting m keeps the
  * exponential from overflowing and leaves the quotient unchanged. The relative
  * error of y_i is below (12 + n / VF + m - x_i) 2^-24, the absolute error of the

@@ -102,14 +102,7 @@ static float move_share(const struct optimizer *o, const struct crew *crew, floa
     return move(o, clip, at + from, to - from, w + from, g + from);
 }
 
-float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w, const float *g)
-{
-    const float clip = clip_of(o, crew, g);
-    return isnan(clip) ? NAN : move_share(o, crew, clip, 0, o->count, w, g);
-}
-
-float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
-                               struct program *p)
+float optimizer_update(const struct optimizer *o, const struct crew *crew, struct program *p)
 {
     size_t count;
     float *w = program_weights(p, &count), poison = 0.0f;

@@ -36,16 +36,13 @@ size_t optimizer_bytes(const struct optimizer *o); /* that it keeps */
 /* Before each step, on one thread: counts it, and sets its rate. */
 void optimizer_begin(struct optimizer *o, double rate);
 
-/* This thread's share of w <- w - step(g), for all of the parameters. 0, or NaN when it met a
+/* This thread's share of w <- w - step(g), in each of the program's ranges. 0, or NaN when it met a
  * gradient that is not finite; with clipping nothing has changed then. Called by all threads of a
  * crew. */
-float optimizer_update(const struct optimizer *o, const struct crew *crew, float *w,
-                       const float *g);
+float optimizer_update(const struct optimizer *o, const struct crew *crew, struct program *p);
 
-/* A whole program's: each thread's share of each of its ranges. And, as program_hooks.apply, of
- * weights whose gradient has just been made; o is the hooks' or what leads to it. */
-float optimizer_update_program(const struct optimizer *o, const struct crew *crew,
-                               struct program *p);
+/* As program_hooks.apply: of weights whose gradient has just been made; o is the hooks' or what
+ * leads to it. */
 float optimizer_apply(const struct optimizer *o, struct program *p, size_t at, size_t n,
                       const float *g);
 

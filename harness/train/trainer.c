@@ -34,7 +34,7 @@ static void feed_test(void *arg, const struct crew *crew, struct program *p)
 static float update(void *arg, const struct crew *crew, struct program *p)
 {
     const struct trainer *t = arg;
-    return optimizer_update_program(&t->optimizer, crew, p);
+    return optimizer_update(&t->optimizer, crew, p);
 }
 
 static float apply(void *arg, struct program *p, size_t at, size_t n, const float *g)

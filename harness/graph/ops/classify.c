@@ -114,12 +114,9 @@ static void grad_and_sums(const struct step *s, const struct crew *crew, float s
 {
     const struct channels c = channels_of(s->node);
     const struct range mine = share_of(crew, (size_t)s->node->attr.to, 1);
-    const float *const dx = s->out;
-    for (size_t piece = mine.from; piece < mine.to; piece++) {
-        const struct range r = piece_rows(c, piece);
-        grad_rows(s, r, scale);
-        kn->sum_channel_f32(r.to - r.from, c.C, 1, dx + r.from * c.C,
-                            (float *)s->work + piece * c.C);
+    for (size_t i = mine.from; i < mine.to; i++) {
+        grad_rows(s, piece_rows(c, i), scale);
+        sum_piece(c, i, s->out, NULL, s->work);
     }
     float *const left = record_at(s->in_node[LOSS], s->in[LOSS]) + s->node->attr.from;
     add_pieces(crew, c, 1.0f, left, s->work);

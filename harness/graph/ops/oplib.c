@@ -168,29 +168,30 @@ struct range piece_rows(struct channels c, size_t piece)
     return (struct range){c.rows * piece / pieces, c.rows * (piece + 1) / pieces};
 }
 
-static void sum_piece(struct channels c, const float *x, const float *dy, float *out)
+void sum_piece(struct channels c, size_t piece, const float *x, const float *dy, float *work)
 {
-    const bool single = c.C == 1 && c.lanes == 1;
+    const struct range r = piece_rows(c, piece);
+    const size_t rows = r.to - r.from, row = c.C * c.lanes;
+    const bool single = row == 1;
+    float *const out = work + piece * c.C;
+    x += r.from * row;
+    dy = dy ? dy + r.from * row : NULL;
     if (single && dy)
-        *out = kn->dot_f32(c.rows, x, dy);
+        *out = kn->dot_f32(rows, x, dy);
     else if (single)
-        *out = kn->sum_f32(c.rows, x);
+        *out = kn->sum_f32(rows, x);
     else if (dy)
-        kn->dot_channel_f32(c.rows, c.C, c.lanes, x, dy, out);
+        kn->dot_channel_f32(rows, c.C, c.lanes, x, dy, out);
     else
-        kn->sum_channel_f32(c.rows, c.C, c.lanes, x, out);
+        kn->sum_channel_f32(rows, c.C, c.lanes, x, out);
 }
 
 void column_sums(const struct crew *crew, struct channels c, float factor, const float *x,
                  const float *dy, float *out, float *work)
 {
-    const size_t row = c.C * c.lanes;
     const struct range mine = share_of(crew, column_pieces(c), 1);
-    for (size_t i = mine.from; i < mine.to; i++) {
-        const struct range r = piece_rows(c, i);
-        sum_piece((struct channels){r.to - r.from, c.C, c.lanes}, x + r.from * row,
-                  dy ? dy + r.from * row : NULL, work + i * c.C);
-    }
+    for (size_t i = mine.from; i < mine.to; i++)
+        sum_piece(c, i, x, dy, work);
     add_pieces(crew, c, factor, out, work);
 }
 

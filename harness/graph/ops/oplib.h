@@ -131,10 +131,11 @@ void column_sums(const struct crew *crew, struct channels c, float factor, const
                  const float *dy, float *out, float *work);
 size_t column_sums_work(struct channels c);
 
-/* The same for an op that sums while it makes the rows: so many pieces, which rows each has, and
- * the end, once every piece's sums are in work [pieces][C]. Waits first. */
+/* The same for an op that sums while it makes the rows: so many pieces, which rows each has, its
+ * sums into work [pieces][C]; and the end, once all are there. Waits first. */
 size_t column_pieces(struct channels c);
 struct range piece_rows(struct channels c, size_t piece);
+void sum_piece(struct channels c, size_t piece, const float *x, const float *dy, float *work);
 void add_pieces(const struct crew *crew, struct channels c, float factor, float *out, float *work);
 
 /* Copies `outer` blocks of `length` elements; blocks start sx and sy elements apart. x NULL
