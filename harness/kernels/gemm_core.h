@@ -28,8 +28,8 @@ enum {
                         : 4,
     GEMM_NV = VF == 4 ? 3 : 2,
     GEMM_NR = GEMM_NV * VF,
-    GEMM_LEAN = VF == 8,     /* rounds with and without fetching are loops of their own */
-    GEMM_X_PACKED = VF == 8, /* panels of X are packed along i and stay, see x_stays */
+    GEMM_LEAN = VF == 8 || VF == 16, /* rounds with and without fetching are loops of their own */
+    GEMM_X_PACKED = VF == 8,         /* panels of X are packed along i and stay, see x_stays */
     GEMM_KC = GEMM_X_PACKED ? 320 : 800, /* a panel of Y or else of X stays in L1 */
     GEMM_KC_WIDE = 400,                  /* instead, where L2 then holds a thousand columns of Y; */
     GEMM_KC_MORE = 112, /* so many terms are rather added to a block than made one of their own */

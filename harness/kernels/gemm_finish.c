@@ -39,39 +39,50 @@ static void times_derivative(const struct kn_epilogue *e, size_t n, const float 
         KN(sigmoid_grad_f32)(n, y, c, c);
 }
 
-/* What is to be done to a tile, for the compiler to know. */
-struct form {
-    bool accumulate, bias, residual, relu, relu_grad;
-};
+/* What is to be done to a tile, for the compiler to know: some tiles are so small that asking again
+ * and again takes longer. */
+enum { ACCUMULATE = 1, BIAS = 2, RESIDUAL = 4, RELU = 8, RELU_GRAD = 16 };
 
-INLINE void finish_rows(const struct form f, const struct kn_epilogue *e, int rows, size_t n,
-                        const float *t, size_t ldt, struct gemm_ahead at, const float *bias)
+INLINE void finish_rows(const int form, int rows, size_t n, const float *t, size_t ldt,
+                        struct gemm_ahead at, const float *bias)
 {
     float *c = at.c;
     for (int r = 0; r < rows; r++, t += ldt, c += at.ld_c) {
         for (size_t k = 0; k < n; k += VF) {
             const size_t left = n - k < VF ? n - k : VF;
             vf v = load(t + k, left);
-            if (f.accumulate)
+            if (form & ACCUMULATE)
                 v = v + load(c + k, left);
-            if (f.bias)
+            if (form & BIAS)
                 v = v + load(bias + k, left);
-            if (f.residual)
+            if (form & RESIDUAL)
                 v = v + load(at.residual + k, left);
-            if (f.relu)
+            if (form & RELU)
                 v = vf_max(vf_set(0.0f), v);
-            if (f.relu_grad)
+            if (form & RELU_GRAD)
                 v = v * vf_step(load(at.y + k, left));
             store(c + k, v, left);
         }
-        if (is_function(e->act))
-            activate(e, n, c);
-        if (e->grad && !f.relu_grad)
-            times_derivative(e, n, at.y, c);
         at.residual += at.ld_residual;
         at.y += at.ld_y;
     }
 }
+
+static void functions(const struct kn_epilogue *e, int rows, size_t n, struct gemm_ahead at)
+{
+    for (int r = 0; r < rows; r++, at.c += at.ld_c, at.y += at.ld_y) {
+        if (is_function(e->act))
+            activate(e, n, at.c);
+        if (e->grad)
+            times_derivative(e, n, at.y, at.c);
+    }
+}
+
+/* clang-format off */
+#define CASE(form) case form: finish_rows(form, rows, (size_t)cols, t, ldt, at, bias); break;
+#define EIGHT(form) CASE(form) CASE(form + 1) CASE(form + 2) CASE(form + 3) \
+                    CASE(form + 4) CASE(form + 5) CASE(form + 6) CASE(form + 7)
+/* clang-format on */
 
 struct gemm_ahead KN(gemm_finish_ahead)(const struct kn_epilogue *e, int i, int rows, int j,
                                         float *c, size_t ldc)
@@ -90,13 +101,14 @@ void KN(gemm_finish)(const struct kn_epilogue *e, int i, int rows, int j, int co
                      size_t ldt, float *c, size_t ldc)
 {
     const struct gemm_ahead at = KN(gemm_finish_ahead)(e, i, rows, j, c, ldc);
-    const bool relu = e->act == KN_ACT_RELU, relu_grad = e->grad == KN_ACT_RELU;
-    const size_t n = (size_t)cols;
-    if (e->residual && relu_grad && !e->accumulate && !e->bias && !e->act) /* blocks of ResNet */
-        finish_rows((struct form){.residual = true, .relu_grad = true}, e, rows, n, t, ldt, at,
-                    NULL);
-    else
-        finish_rows((struct form){e->accumulate, e->bias != NULL, e->residual != NULL, relu,
-                                  relu_grad && !is_function(e->act)},
-                    e, rows, n, t, ldt, at, e->bias ? e->bias + j : NULL);
+    const bool relu_grad = e->grad == KN_ACT_RELU && !is_function(e->act);
+    const int form = (e->accumulate ? ACCUMULATE : 0) | (e->bias ? BIAS : 0) |
+                     (e->residual ? RESIDUAL : 0) | (e->act == KN_ACT_RELU ? RELU : 0) |
+                     (relu_grad ? RELU_GRAD : 0);
+    const float *const bias = e->bias ? e->bias + j : NULL;
+    switch (form) {
+        EIGHT(0) EIGHT(8) EIGHT(16) EIGHT(24)
+    }
+    if (is_function(e->act) || (e->grad && !relu_grad))
+        functions(e, rows, (size_t)cols, at);
 }

@@ -57,12 +57,32 @@ INLINE void thin_rows(const int K, const struct thin *t)
     }
 }
 
-/* A tile of C, where A has too many terms for the registers. */
-INLINE void thin_tile(const int rows, const int nv, const int K, const struct thin *t, size_t j)
+/* C = sum or C += sum, with n columns in the last vector. */
+INLINE void thin_store(const int rows, const int nv, const bool add, const size_t n,
+                       vf sum[TALL][WIDE], float *c, size_t ldc)
+{
+    UNROLL for (int i = 0; i < rows; i++, c += ldc)
+    {
+        UNROLL for (int v = 0; v < nv; v++)
+        {
+            const size_t m = v == nv - 1 ? n : VF;
+            vf s = sum[i][v];
+            if (add)
+                s = vf_load_n(c + v * VF, m, 0.0f) + s;
+            if (m == VF)
+                vf_store(c + v * VF, s);
+            else
+                vf_store_n(c + v * VF, s, m);
+        }
+    }
+}
+
+/* A tile of C, where A has too many terms for the registers; n columns in the last vector. */
+INLINE void thin_tile(const int rows, const int nv, const int K, const struct thin *t, size_t j,
+                      const size_t n)
 {
     vf sum[TALL][WIDE];
     const float *b = t->b + j, *a = t->a.at;
-    const size_t left = (size_t)t->cols - j - (size_t)(nv - 1) * VF, n = left < VF ? left : VF;
     UNROLL for (int i = 0; i < rows; i++)
     {
         UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_set(0.0f);
@@ -70,34 +90,33 @@ INLINE void thin_tile(const int rows, const int nv, const int K, const struct th
     for (int k = 0; k < K; k++, b += t->ldb, a += t->a.k) {
         vf y[WIDE];
         UNROLL for (int v = 0; v < nv; v++) y[v] =
-            v == nv - 1 ? vf_load_n(b + v * VF, n, 0.0f) : vf_load(b + v * VF);
+            v == nv - 1 && n < VF ? vf_load_n(b + v * VF, n, 0.0f) : vf_load(b + v * VF);
         UNROLL for (int i = 0; i < rows; i++)
         {
             const vf x = vf_set(a[(size_t)i * t->a.row]);
             UNROLL for (int v = 0; v < nv; v++) sum[i][v] = vf_fma(x, y[v], sum[i][v]);
         }
     }
-    UNROLL for (int i = 0; i < rows; i++)
-    {
-        UNROLL for (int v = 0; v < nv; v++)
-        {
-            float *const to = t->c + (size_t)i * t->ldc + j + (size_t)v * VF;
-            const size_t m = v == nv - 1 ? n : VF;
-            if (t->add)
-                sum[i][v] = vf_load_n(to, m, 0.0f) + sum[i][v];
-            if (v < nv - 1 || n == VF)
-                vf_store(to, sum[i][v]);
-            else
-                vf_store_n(to, sum[i][v], n);
-        }
-    }
+    if (t->add)
+        thin_store(rows, nv, true, n, sum, t->c + j, t->ldc);
+    else
+        thin_store(rows, nv, false, n, sum, t->c + j, t->ldc);
+}
+
+INLINE void thin_tile_of(const int rows, const int nv, int K, const struct thin *t, size_t j)
+{
+    const size_t left = (size_t)t->cols - j - (size_t)(nv - 1) * VF;
+    if (left < VF)
+        thin_tile(rows, nv, K, t, j, left);
+    else
+        thin_tile(rows, nv, K, t, j, VF);
 }
 
 typedef void tile_fn(int K, const struct thin *t, size_t j);
 
 /* clang-format off */
 #define TILE(mr, nv) static void tile_##mr##x##nv(int K, const struct thin *t, size_t j) \
-    { thin_tile(mr <= TALL ? mr : 1, nv <= WIDE ? nv : 1, K, t, j); }
+    { thin_tile_of(mr <= TALL ? mr : 1, nv <= WIDE ? nv : 1, K, t, j); }
 #define TILES(mr) TILE(mr, 1) TILE(mr, 2) TILE(mr, 3) TILE(mr, 4) TILE(mr, 5) TILE(mr, 6)
 TILES(1) TILES(2) TILES(3) TILES(4)
 #define WIDTHS(mr) {tile_##mr##x1, tile_##mr##x2, tile_##mr##x3, tile_##mr##x4, tile_##mr##x5, tile_##mr##x6}

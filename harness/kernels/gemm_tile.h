@@ -3,20 +3,23 @@
  *     for each k: for each row i: acc[i][:] += X[i][k] * Y[k][:]
  *
  * It is compiled for every height and width, so that no tile computes rows it
- * does not need, for X contiguous along k or along i, and once more to pack Y, or X
- * along i, while multiplying: the few stores more in each k are hidden behind the sums.
+ * does not need, for X contiguous along k or along i, and once more to pack either while multiplying:
+ * the few stores more in each k are hidden behind the sums.
  *
  * gemm_tile.c leaves a round of terms to the compiler; an instruction set whose registers are
  * scarce has one by hand (gemm_tile.avx2.c). Each defines four_terms() behind this header. */
 #ifndef GEMM_TILE_H
 #define GEMM_TILE_H
 
+#include "kernels/gemm_aside.h"
 #include "kernels/gemm_core.h"
 #include "kernels/gemm_unroll.h"
 
 enum {
-    STEP = 4,  /* terms to a round of the loop */
     AHEAD = 8, /* rows of Y fetched early while it is packed; afterwards it is in cache */
+    STORES_EARLY = VF == 16, /* see last_round() */
+    /* So many terms before they are stored results are brought to L1. */
+    LATE = VF == 16 ? 16 * STEP : 0,
     GROUP = 3, /* rows that share a pointer: x86 addresses p, p + row and p + 2 row at no cost */
     GROUPS = (GEMM_MR + GROUP - 1) / GROUP
 };
@@ -27,14 +30,7 @@ struct form {
     bool keep, keep_x;
 };
 
-/* X's rows on their way into a copy that lies packed, a few pieces in every round and always ahead
- * of the terms, which are read there: rows that share a set of L1 push each other out of it. */
-struct copying {
-    const float *from;
-    float *to;
-    size_t row;
-    int rows, row_now, k, kc, pieces; /* in a round, of VF elements */
-};
+INLINE bool copies_rows(const struct form f) { return f.by_rows && f.keep_x; }
 
 struct cursor {
     const float *x[GROUPS], *y;
@@ -45,6 +41,20 @@ struct cursor {
 /* Hides from the compiler how a pointer came about, or it would keep dozens of
  * sums of pointers and strides in registers and memory. */
 INLINE void opaque(const float **p) { __asm__("" : "+r"(*p)); }
+
+/* sum += a b. Where sums take most registers, in its place: left to itself gcc 12 moves them from
+ * register to register, and some into memory. Elsewhere a is better broadcast by the instruction. */
+INLINE void add_product(const struct form f, vf *sum, vf a, vf b)
+{
+#ifdef __AVX512F__
+    if (f.nv > 1) {
+        __asm__("vfmadd231ps %2, %1, %0" : "+v"(*sum) : "v"(a), "vm"(b));
+        return;
+    }
+#endif
+    (void)f;
+    *sum = vf_fma(a, b, *sum);
+}
 
 INLINE vf load_y(const struct form f, const struct cursor *at, int v)
 {
@@ -79,13 +89,13 @@ INLINE void term(const struct form f, const int k, struct cursor *at, vf acc[GEM
     {
         const vf a = vf_set(f.by_rows ? at->x[i / GROUP][(size_t)(i % GROUP) * at->row + (size_t)k]
                                       : at->x[0][i]);
-        UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_fma(a, b[v], acc[i][v]);
+        UNROLL for (int v = 0; v < f.nv; v++) add_product(f, &acc[i][v], a, b[v]);
     }
     at->y += at->yk;
     opaque(&at->y);
     if (f.keep)
         at->keep += GEMM_NR;
-    if (f.keep_x && !f.by_rows)
+    if (f.keep_x && !copies_rows(f))
         keep_x(f, at);
     if (!f.by_rows) {
         at->x[0] += at->xk;
@@ -109,98 +119,97 @@ INLINE void terms(const struct form f, const int n, struct cursor *at, vf acc[GE
 /* STEP terms of whole vectors of Y. */
 INLINE void four_terms(const struct form f, struct cursor *at, vf acc[GEMM_MR][GEMM_NV]);
 
-/* C = acc or C += acc; ragged: the last vector has only `last` columns. */
-INLINE void store(const struct form f, const bool add, const bool ragged, vf acc[GEMM_MR][GEMM_NV],
-                  const struct gemm_tile *t, size_t last)
+/* What becomes of a sum: C = s, C += s, or C = max(least, s + bias). */
+enum end { STORE, ADD, BIAS };
+
+/* A row of C; ragged: the last vector has only `last` columns. */
+INLINE void store_row(const struct form f, const enum end end, const bool ragged,
+                      const vf acc[GEMM_NV], const struct gemm_tile *t, float *c, size_t last)
+{
+    UNROLL for (int v = 0; v < f.nv; v++)
+    {
+        const bool part = ragged && v == f.nv - 1;
+        float *const to = c + v * VF;
+        const float *const other = end == BIAS ? t->bias + v * VF : to;
+        vf s = acc[v];
+        if (end != STORE)
+            s = (part ? vf_load_n(other, last, 0.0f) : vf_load(other)) + s;
+        if (end == BIAS)
+            s = vf_max(vf_set(t->least), s);
+        if (part)
+            vf_store_n(to, s, last);
+        else
+            vf_store(to, s);
+    }
+}
+
+INLINE void store(const struct form f, const enum end end, const bool ragged,
+                  vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t, size_t last)
 {
     float *c = t->c;
     UNROLL for (int i = 0; i < f.mr; i++, c += t->ldc)
+        store_row(f, end, ragged, acc[i], t, c, last);
+}
+
+/* STEP terms of one row after the other, which is stored when it has them: so many stores at once, two
+ * cycles each on Zen 4, would hold up the next tile's sums. */
+INLINE void last_round(const struct form f, const enum end end, struct cursor *at,
+                       vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t)
+{
+    vf b[STEP][GEMM_NV];
+    float *c = t->c;
+    UNROLL for (int k = 0; k < STEP; k++, at->y += at->yk)
     {
-        UNROLL for (int v = 0; v < f.nv; v++)
+        UNROLL for (int v = 0; v < f.nv; v++) b[k][v] = vf_load(at->y + v * VF);
+    }
+    UNROLL for (int i = 0; i < f.mr; i++, c += t->ldc)
+    {
+        UNROLL for (int k = 0; k < STEP; k++)
         {
-            const bool part = ragged && v == f.nv - 1;
-            float *const to = c + v * VF;
-            vf s = acc[i][v];
-            if (add)
-                s = (part ? vf_load_n(to, last, 0.0f) : vf_load(to)) + s;
-            if (part)
-                vf_store_n(to, s, last);
-            else
-                vf_store(to, s);
+            const vf a =
+                vf_set(f.by_rows ? at->x[i / GROUP][(size_t)(i % GROUP) * at->row + (size_t)k]
+                                 : at->x[0][(size_t)k * at->xk + (size_t)i]);
+            UNROLL for (int v = 0; v < f.nv; v++) add_product(f, &acc[i][v], a, b[k][v]);
         }
+        store_row(f, end, false, acc[i], t, c, VF);
     }
 }
 
-/* acc = max(least, acc + bias) while it is still in registers. */
-INLINE void add_bias(const struct form f, vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t,
-                     size_t last)
+INLINE void complete(const struct form f, const enum end end, bool early, struct cursor *at,
+                     vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t)
 {
-    const vf least = vf_set(t->least);
-    vf bias[GEMM_NV];
-    UNROLL for (int v = 0; v < f.nv; v++) bias[v] =
-        v == f.nv - 1 ? vf_load_n(t->bias + v * VF, last, 0.0f) : vf_load(t->bias + v * VF);
-    UNROLL for (int i = 0; i < f.mr; i++)
-    {
-        UNROLL for (int v = 0; v < f.nv; v++) acc[i][v] = vf_max(least, acc[i][v] + bias[v]);
-    }
+    if (early)
+        last_round(f, end, at, acc, t);
+    else if (at->last == VF)
+        store(f, end, false, acc, t, VF);
+    else
+        store(f, end, true, acc, t, at->last);
 }
 
-INLINE void fetch_some(struct gemm_fetch *f)
-{
-    enum { LINE = 16, L2 = 2 };
-    if (f->pairs == 0)
-        return;
-    const float *const p = f->at;
-    __builtin_prefetch(p, 0, L2);
-    __builtin_prefetch(p + LINE, 0, L2);
-    __builtin_prefetch(p + f->ld, 0, L2);
-    __builtin_prefetch(p + f->ld + LINE, 0, L2);
-    f->at = p + 2 * LINE;
-    if (--f->left == 0) {
-        f->left = f->steps;
-        f->at += 2 * f->ld - (size_t)f->steps * 2 * LINE;
-        f->pairs--;
-    }
-}
-
-INLINE void copy_piece(struct copying *c)
-{
-    const int left = c->kc - c->k;
-    const vf x = vf_load_n(c->from + (size_t)c->row_now * c->row + c->k,
-                           (size_t)(left < VF ? left : VF), 0.0f);
-    vf_store(c->to + c->row_now * GEMM_KC_PITCH + c->k, x);
-    if (++c->row_now == c->rows) {
-        c->row_now = 0;
-        c->k += VF;
-    }
-}
-
-INLINE void copy_some(struct copying *c)
-{
-    for (int i = 0; i < c->pieces && c->k < c->kc; i++)
-        copy_piece(c);
-}
-
-/* What the first round reads is there at once. */
-static struct copying copying_of(const struct gemm_x *x, int rows, int kc)
-{
-    struct copying c = {.from = x->at, .to = x->keep, .row = x->row, .rows = rows, .kc = kc};
-    c.pieces = rows * ((STEP + VF - 1) / VF);
-    copy_some(&c);
-    c.pieces = (rows * STEP + VF - 1) / VF;
-    return c;
-}
-
-/* While the first terms are summed up. */
-INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
+/* Into L2 while the first terms are summed up, and into L1 before the last. */
+INLINE void fetch_results(const struct form f, const struct gemm_tile *t, const bool near)
 {
     const float *to = t->c;
     UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
     {
         opaque(&to);
-        __builtin_prefetch(to, 1, 2);
-        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
+        if (near) {
+            __builtin_prefetch(to, 1, 3);
+            __builtin_prefetch(to + f.nv * VF - 1, 1, 3);
+        } else {
+            __builtin_prefetch(to, 1, 2);
+            __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
+        }
     }
+}
+
+/* Rounds until fewer than a round and `left` terms are left of k. */
+INLINE int rounds(const struct form f, int k, const int left, struct cursor *at,
+                  vf acc[GEMM_MR][GEMM_NV])
+{
+    for (; k >= STEP + left; k -= STEP)
+        four_terms(f, at, acc);
+    return k;
 }
 
 INLINE void tile(const struct form f, const struct gemm_tile *t)
@@ -209,7 +218,7 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     struct gemm_x x = t->x;
     struct gemm_fetch *const fetch = t->fetch;
     struct copying copying = {.kc = 0};
-    if (f.by_rows && f.keep_x) {
+    if (copies_rows(f)) {
         copying = copying_of(&x, f.mr, t->kc);
         x = (struct gemm_x){x.keep, GEMM_KC_PITCH, 1, NULL};
     }
@@ -221,36 +230,34 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         UNROLL for (int v = 0; v < GEMM_NV; v++) acc[i][v] = vf_set(0.0f);
     }
     if (t->far)
-        fetch_results(f, t);
+        fetch_results(f, t, t->kc <= LATE);
     UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
         at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
         opaque(&at.x[g]);
     }
-    int k = t->kc;
-    for (; k >= STEP && (!GEMM_LEAN || fetch->pairs > 0 || fetch->results.rows > 0); k -= STEP) {
-        if (f.by_rows && f.keep_x)
+    const enum end end = t->bias ? BIAS : t->add ? ADD : STORE;
+    const bool early = STORES_EARLY && !f.keep && !f.keep_x && at.last == VF && t->kc >= STEP;
+    int k = t->kc - (early ? STEP : 0);
+    for (; k >= STEP && (!GEMM_LEAN || copies_rows(f) || is_busy(fetch)); k -= STEP) {
+        if (copies_rows(f))
             copy_some(&copying);
         fetch_some(fetch);
         gemm_ahead_row(&fetch->results);
         four_terms(f, &at, acc);
     }
-    for (; GEMM_LEAN && k >= STEP; k -= STEP)
-        four_terms(f, &at, acc);
+    if (GEMM_LEAN && LATE && t->far && t->kc > LATE) {
+        k = rounds(f, k, LATE, &at, acc);
+        fetch_results(f, t, true);
+    }
+    if (GEMM_LEAN)
+        k = rounds(f, k, 0, &at, acc);
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
-    if (t->bias)
-        add_bias(f, acc, t, at.last);
-    if (at.last == VF) {
-        if (t->add)
-            store(f, true, false, acc, t, VF);
-        else
-            store(f, false, false, acc, t, VF);
-    } else {
-        if (t->add)
-            store(f, true, true, acc, t, at.last);
-        else
-            store(f, false, true, acc, t, at.last);
+    switch (end) { /* each with a constant */
+    case STORE: complete(f, STORE, early, &at, acc, t); break;
+    case ADD: complete(f, ADD, early, &at, acc, t); break;
+    case BIAS: complete(f, BIAS, early, &at, acc, t); break;
     }
 }
 
