@@ -18,8 +18,6 @@
 enum {
     AHEAD = 8, /* rows of Y fetched early while it is packed; afterwards it is in cache */
     STORES_EARLY = VF == 16, /* see last_round() */
-    /* So many terms before they are stored results are brought to L1. */
-    LATE = VF == 16 ? 16 * STEP : 0,
     GROUP = 3, /* rows that share a pointer: x86 addresses p, p + row and p + 2 row at no cost */
     GROUPS = (GEMM_MR + GROUP - 1) / GROUP
 };
@@ -186,30 +184,16 @@ INLINE void complete(const struct form f, const enum end end, bool early, struct
         store(f, end, true, acc, t, at->last);
 }
 
-/* Into L2 while the first terms are summed up, and into L1 before the last. */
-INLINE void fetch_results(const struct form f, const struct gemm_tile *t, const bool near)
+/* While the first terms are summed up. */
+INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
 {
     const float *to = t->c;
     UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
     {
         opaque(&to);
-        if (near) {
-            __builtin_prefetch(to, 1, 3);
-            __builtin_prefetch(to + f.nv * VF - 1, 1, 3);
-        } else {
-            __builtin_prefetch(to, 1, 2);
-            __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
-        }
+        __builtin_prefetch(to, 1, 2);
+        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
     }
-}
-
-/* Rounds until fewer than a round and `left` terms are left of k. */
-INLINE int rounds(const struct form f, int k, const int left, struct cursor *at,
-                  vf acc[GEMM_MR][GEMM_NV])
-{
-    for (; k >= STEP + left; k -= STEP)
-        four_terms(f, at, acc);
-    return k;
 }
 
 INLINE void tile(const struct form f, const struct gemm_tile *t)
@@ -230,7 +214,7 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         UNROLL for (int v = 0; v < GEMM_NV; v++) acc[i][v] = vf_set(0.0f);
     }
     if (t->far)
-        fetch_results(f, t, t->kc <= LATE);
+        fetch_results(f, t);
     UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
         at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
@@ -246,12 +230,8 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         gemm_ahead_row(&fetch->results);
         four_terms(f, &at, acc);
     }
-    if (GEMM_LEAN && LATE && t->far && t->kc > LATE) {
-        k = rounds(f, k, LATE, &at, acc);
-        fetch_results(f, t, true);
-    }
-    if (GEMM_LEAN)
-        k = rounds(f, k, 0, &at, acc);
+    for (; GEMM_LEAN && k >= STEP; k -= STEP)
+        four_terms(f, &at, acc);
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
     switch (end) { /* each with a constant */
