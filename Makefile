@@ -186,7 +186,9 @@ $(B)/tests/libpapi.so: $(B)/tests/fake_papi.o
 	$(link) -shared $^
 
 # Tests that start the program find it in BENCH, and write to no database but their own.
-check: all $(tests:%=$(B)/tests/%) $(B)/tests/libpapi.so $(if $(filter release,$(CONFIG)),check-neon)
+check:
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(tests:%=$(B)/tests/%) $(B)/tests/libpapi.so
+	$(if $(filter release,$(CONFIG)),@$(MAKE) --no-print-directory check-neon)
 	BENCH=$(abspath $(B))/bench BENCH_BUILD=$(abspath $(B)) BENCH_CONFIG=$(CONFIG) \
 	    prove -j$$(nproc) --timer --exec '' $(sort $(tests:%=$(B)/tests/%)) $(sort $(wildcard tests/cli/*.t))
 
@@ -200,7 +202,7 @@ endif
 endif
 check-neon:
 ifdef neon
-	@$(MAKE) --no-print-directory CC=$(neon_cc) B=$(neon) $(kernel_tests:%=$(neon)/tests/%)
+	@$(MAKE) --no-print-directory -j$$(nproc) CC=$(neon_cc) B=$(neon) $(kernel_tests:%=$(neon)/tests/%)
 	BENCH_QEMU=1 prove -j$$(nproc) --timer --exec 'qemu-aarch64 -L $(neon_libc)..' $(kernel_tests:%=$(neon)/tests/%)
 else
 	@echo "SKIP check-neon: needs $(neon_cc) and qemu-aarch64 (make deps-check installs them)"
