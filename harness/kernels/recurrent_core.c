@@ -231,7 +231,7 @@ static void sum_tile(const struct rnn_job *j, const struct rnn_product *p, const
             const struct gemm_tile tile = {
                 .cols = t->units,
                 .kc = p->K - k < kc ? p->K - k : kc,
-                .x = {p->x + (size_t)t->slot * p->ldx + k, p->ldx, 1},
+                .x = {p->x + (size_t)t->slot * p->ldx + k, p->ldx, 1, NULL},
                 .y = {w + ((size_t)g * (size_t)p->K + (size_t)k) * GEMM_NR, GEMM_NR, NULL},
                 .c = j->sums + g * GEMM_NR,
                 .ldc = t->ld,
