@@ -29,6 +29,8 @@ link    = $(call say,LINK) $(CC) $(LDFLAGS) $(OPENMP) $(config_$(CONFIG)) -o $@
 # The instruction sets of the machine that CC compiles for.
 target := $(shell $(CC) -dumpmachine)
 ISAS := $(if $(filter x86_64%,$(target)),avx512 avx2) $(if $(filter aarch64%,$(target)),neon) scalar
+# Of kernels' many copies no more debug information than lines: with all of it they compile twice as long.
+lines_only := $(if $(filter -g%,$(CFLAGS)),-g1)
 # Of gemm_*.c: scalars that gcc joins into vectors compete with the sums.
 no_slp_gemm := -fno-tree-slp-vectorize
 isa_avx2   := -mavx2 -mfma
@@ -106,7 +108,7 @@ define kernel_rules
 $(B)/harness/kernels/%.$1.o: harness/kernels/%.$1.c $(B)/flags ; $$(compile_kernel)
 $(B)/harness/kernels/%.$1.o: harness/kernels/%.c $(B)/flags ; $$(compile_kernel)
 $(B)/harness/kernels/%.$1.o: compile_kernel = @mkdir -p $$(@D); $(if $(V),set -x;,printf '  %-4s %s\n' CC '$$(patsubst $(B)/%,%,$$@)';) \
-    $(CC) $(cflags) $(if $(filter release,$(CONFIG)),-O3) $(isa_$1) $$(no_slp_$$(word 1,$$(subst _, ,$$(*F)))) -ffp-contract=off -fno-math-errno \
+    $(CC) $(cflags) $(lines_only) $(if $(filter release,$(CONFIG)),-O3) $(isa_$1) $$(no_slp_$$(word 1,$$(subst _, ,$$(*F)))) -ffp-contract=off -fno-math-errno \
     -DKN_ISA=$1 -DKN_VEC='"kernels/vec_$1.h"' -MMD -MP -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call kernel_rules,$i)))

@@ -193,7 +193,8 @@ static void product(const struct winograd *g, const struct rows *r, const float 
                 .y = {u + (size_t)k * GEMM_NR, GEMM_NR, NULL},
                 .c = sums + (size_t)i * (size_t)cols,
                 .ldc = (size_t)cols,
-                .add = k > 0,
+                .plus = k > 0 ? sums + (size_t)i * (size_t)cols : NULL,
+                .ld_plus = (size_t)cols,
                 .fetch = &fetch,
             };
             KN(gemm_tile)(tile_start(r, t + 1) - i, &tile);

@@ -132,7 +132,8 @@ static void panel_product(const struct winograd_grad *g, const struct rect *r, i
                 .y = {v + (size_t)k * GEMM_NR, GEMM_NR, NULL},
                 .c = sums + (size_t)from * GEMM_NR,
                 .ldc = GEMM_NR,
-                .add = k > 0,
+                .plus = k > 0 ? sums + (size_t)from * GEMM_NR : NULL,
+                .ld_plus = GEMM_NR,
                 .fetch = &next,
             };
             KN(gemm_tile)(mr, &tile);

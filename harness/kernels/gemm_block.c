@@ -46,6 +46,21 @@ void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y
     }
 }
 
+/* Along i whole vectors are stored, and what they leave behind a row is overwritten by the next. */
+struct gemm_x KN(gemm_copy_x)(const struct gemm_x *x, int rows, int kc)
+{
+    const struct gemm_x copy = gemm_x_kept(x);
+    const bool along_k = x->k == 1;
+    const size_t from = along_k ? x->row : x->k, to = along_k ? copy.row : copy.k;
+    const int lines = along_k ? rows : kc, n = along_k ? kc : rows;
+    for (int l = 0; l < lines; l++)
+        for (int v = 0; v < n; v += VF)
+            vf_store(
+                x->keep + (size_t)l * to + v,
+                vf_load_n(x->at + (size_t)l * from + v, (size_t)(n - v < VF ? n - v : VF), 0.0f));
+    return copy;
+}
+
 /* What the loops below share: one block of terms of a rectangle of C. */
 struct pass {
     const struct gemm_block *b;
@@ -53,28 +68,35 @@ struct pass {
     int i0, j0, j1, k, kc, panels;
     int tiles, height, taller; /* tiles have `height` rows, the first `taller` of them one more */
     struct gemm_fetch fetch;
-    bool straight;          /* tiles go to C without a stop */
-    const float *bias;      /* that they take up on the way */
-    struct kn_epilogue now; /* else: what these terms need */
+    struct kn_epilogue now; /* what these terms need */
+    bool straight;          /* tiles do it themselves, on their way to C */
 };
 
-static bool is_plain(const struct kn_epilogue *e)
+/* A tile adds one thing to its sums and takes no other function of them than relu. */
+static bool is_straight(const struct kn_epilogue *e)
 {
-    return !e->bias && !e->residual && !e->act && !e->grad;
+    const int sums = (e->accumulate != 0) + (e->bias != NULL) + (e->residual != NULL);
+    return sums <= 1 && !e->grad && (!e->act || e->act == KN_ACT_RELU);
 }
 
-/* What a tile can do itself to sums that are whole. */
-static bool is_bias(const struct kn_epilogue *e)
+static void set_straight(const struct pass *p, int i, int j, struct gemm_tile *t)
 {
-    return e->bias && !e->residual && !e->grad && (!e->act || e->act == KN_ACT_RELU);
+    const struct gemm_block *const b = p->b;
+    const struct kn_epilogue *const e = &p->now;
+    t->c = b->c + (size_t)i * b->ldc + j;
+    t->ldc = b->ldc;
+    t->ld_plus = e->bias ? 0 : e->residual && e->ld_residual ? e->ld_residual : b->ldc;
+    t->plus = e->accumulate ? t->c
+              : e->bias     ? e->bias + j
+              : e->residual ? e->residual + (size_t)i * t->ld_plus + j
+                            : NULL;
 }
 
 static void one_tile(struct pass *p, int i, int mr, int j, struct gemm_tile *t)
 {
     const struct gemm_block *const b = p->b;
     if (p->straight) {
-        t->c = b->c + (size_t)i * b->ldc + j;
-        t->bias = p->bias ? p->bias + j : NULL;
+        set_straight(p, i, j, t);
         KN(gemm_tile)(mr, t);
         return;
     }
@@ -134,17 +156,14 @@ static struct gemm_y panel_of_y(struct pass *p, int panel, float *room)
 static struct gemm_tile tile_of(struct pass *p)
 {
     const struct gemm_block *const b = p->b;
-    const bool last = p->k + p->kc >= b->K, add = p->k > 0 || b->epilogue->accumulate;
-    const bool bias = last && !add && is_bias(b->epilogue);
-    p->straight = !b->transposed && (!last || bias || is_plain(b->epilogue));
-    p->bias = p->straight && bias ? b->epilogue->bias : NULL;
+    const bool last = p->k + p->kc >= b->K;
     p->now = last ? *b->epilogue : (struct kn_epilogue){0};
-    p->now.accumulate = add;
+    p->now.accumulate = p->k > 0 || b->epilogue->accumulate;
+    p->straight = !b->transposed && is_straight(&p->now);
     return (struct gemm_tile){.kc = p->kc,
-                              .least = b->epilogue->act == KN_ACT_RELU ? 0.0f : -INFINITY,
+                              .relu = p->straight && p->now.act == KN_ACT_RELU,
                               .c = p->room->tile,
-                              .ldc = p->straight ? b->ldc : GEMM_NR,
-                              .add = p->straight && add,
+                              .ldc = GEMM_NR,
                               .far = p->straight && !b->near,
                               .fetch = &p->fetch};
 }
@@ -159,8 +178,7 @@ static void row_of_tile(struct pass *p, int row, int panel, struct gemm_tile *t,
     t->y = *y;
     one_tile(p, i, tile_start(p, row + 1) - i, p->j0 + panel * GEMM_NR, t);
     if (x->keep)
-        *x = x->k == 1 ? (struct gemm_x){x->keep, GEMM_KC_PITCH, 1, NULL}
-                       : (struct gemm_x){x->keep, 1, GEMM_MR_PITCH, NULL};
+        *x = gemm_x_kept(x);
     if (y->keep)
         *y = (struct gemm_y){y->keep, GEMM_NR, NULL};
 }

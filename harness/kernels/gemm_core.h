@@ -49,6 +49,13 @@ struct gemm_x {
     float *keep;
 };
 
+/* The panel that is then there. */
+static inline struct gemm_x gemm_x_kept(const struct gemm_x *x)
+{
+    return x->k == 1 ? (struct gemm_x){x->keep, GEMM_KC_PITCH, 1, NULL}
+                     : (struct gemm_x){x->keep, 1, GEMM_MR_PITCH, NULL};
+}
+
 /* Y[k][j] is at[k * k + j]. A packed panel has k = GEMM_NR, zeros behind the last column
  * and keep = NULL. Of one that is not, keep says where the first tile that uses it
  * shall pack it while multiplying. */
@@ -171,17 +178,19 @@ size_t KN(gemm_block_work_kept)(int K, int cols);
 /* Rows [i0, i1) and columns [j0, j1) of the product; work is this thread's own, 64-byte aligned. */
 void KN(gemm_block)(const struct gemm_block *b, int i0, int i1, int j0, int j1, void *work);
 
-/* C [mr,cols] = X Y, or += if add; 1 <= mr <= GEMM_MR, 1 <= cols <= GEMM_NR, any kc >= 0. With a
- * bias of its columns, and without add, C = max(least, X Y + bias), in which NaN stays. */
+/* C [mr,cols] = X Y + plus, or relu of it, in which NaN stays; 1 <= mr <= GEMM_MR,
+ * 1 <= cols <= GEMM_NR, any kc >= 0. Rows of plus lie ld_plus apart: it is C itself, of which this
+ * is one more block of terms, or a bias (ld_plus 0), or a residual, or NULL. */
 struct gemm_tile {
     int cols, kc;
-    const float *bias;
-    float least;
+    const float *plus;
+    size_t ld_plus;
+    bool relu;
     struct gemm_x x;
     struct gemm_y y;
     float *c;
     size_t ldc;
-    bool add, far; /* far: C is to be fetched while sums are made */
+    bool far; /* C is to be fetched while sums are made */
     struct gemm_fetch *fetch;
 };
 void KN(gemm_tile)(int mr, const struct gemm_tile *t);
@@ -213,6 +222,9 @@ enum { GEMM_THIN_K = 12 };
 /* Rows [i0, i1) and columns [j0, j1) of C = e(op(A) B), 1 <= K <= GEMM_THIN_K; gemm_thin.c. */
 void KN(gemm_thin)(const struct kn_gemm *g, const float *a, const float *b, float *c,
                    const struct kn_epilogue *e, int i0, int i1, int j0, int j1);
+
+/* Packs X where x->keep says. */
+struct gemm_x KN(gemm_copy_x)(const struct gemm_x *x, int rows, int kc);
 
 /* y [cols][ldy] = x [rows][ldx] transposed, with rows up to `padded` filled with zeros. */
 void KN(gemm_transpose)(int rows, int cols, const float *x, size_t ldx, float *y, size_t ldy,

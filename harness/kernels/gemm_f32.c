@@ -21,29 +21,23 @@ static struct gemm_x x_in_place(const struct gemm_block *b, int i, int n, int k,
                      : (struct gemm_x){m->at + (size_t)i * m->ld + k, m->ld, 1, NULL};
 }
 
-/* As [kc][GEMM_MR_PITCH], however it lies; whole vectors are stored, and what they leave behind a
- * row is overwritten by the next one. */
-static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
-{
-    const struct gemm_x x = x_in_place(b, i, n, k, kc, room);
-    const struct gemm_x packed = {room, 1, GEMM_MR_PITCH, NULL};
-    if (x.k == 1)
-        KN(gemm_transpose)(n, kc, x.at, x.row, room, packed.k, (GEMM_MR + VF - 1) / VF * VF);
-    else
-        for (int r = 0; r < kc; r++)
-            for (int v = 0; v < n; v += VF)
-                vf_store(
-                    room + (size_t)r * packed.k + v,
-                    vf_load_n(x.at + (size_t)r * x.k + v, (size_t)(n - v < VF ? n - v : VF), 0.0f));
-    return packed;
-}
-
 /* By the first tile that uses it. */
 static struct gemm_x x_copied(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
 {
     struct gemm_x x = x_in_place(b, i, n, k, kc, room);
     x.keep = room;
     return x;
+}
+
+/* As [kc][GEMM_MR_PITCH], however it lies. */
+static struct gemm_x x_packed(const struct gemm_block *b, int i, int n, int k, int kc, float *room)
+{
+    const struct gemm_x x = x_copied(b, i, n, k, kc, room);
+    if (x.k != 1)
+        return KN(gemm_copy_x)(&x, n, kc);
+    KN(gemm_transpose)
+    (n, kc, x.at, x.row, room, GEMM_MR_PITCH, (GEMM_MR + VF - 1) / VF * VF);
+    return (struct gemm_x){room, 1, GEMM_MR_PITCH, NULL};
 }
 
 static struct gemm_region region(const struct matrix *m, int i, int rows, int j, int cols)

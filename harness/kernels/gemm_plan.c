@@ -190,7 +190,8 @@ struct gemm_plan KN(gemm_plan)(const struct kn_gemm *g, int threads)
         p = q;
     const struct view *v = p.swapped ? &swapped : &straight;
     const int rows = (v->rows + p.rows - 1) / p.rows, cols = (v->cols + p.cols - 1) / p.cols;
-    const bool collides = x_collides(v), at_no_cost = collides && !v->turned_x && !GEMM_X_PACKED;
+    const bool collides = x_collides(v),
+               at_no_cost = collides && !v->turned_x && !GEMM_X_PACKED && rows > GEMM_MR / 2;
     p.copied = at_no_cost || ((collides || packing_pays(v)) && cols > REUSE * GEMM_NR);
     p.height = collides && !p.copied && !v->turned_x ? (GEMM_MR + 1) / 2
                                                      : GEMM_MR; /* half have ways enough */

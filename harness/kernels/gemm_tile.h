@@ -3,8 +3,8 @@
  *     for each k: for each row i: acc[i][:] += X[i][k] * Y[k][:]
  *
  * It is compiled for every height and width, so that no tile computes rows it
- * does not need, for X contiguous along k or along i, and once more to pack either while multiplying:
- * the few stores more in each k are hidden behind the sums.
+ * does not need, for X contiguous along k or along i, and once more each to pack Y and to pack X
+ * while multiplying: the few stores more in each k are hidden behind the sums.
  *
  * gemm_tile.c leaves a round of terms to the compiler; an instruction set whose registers are
  * scarce has one by hand (gemm_tile.avx2.c). Each defines four_terms() behind this header. */
@@ -19,13 +19,16 @@ enum {
     AHEAD = 8, /* rows of Y fetched early while it is packed; afterwards it is in cache */
     STORES_EARLY = VF == 16, /* see last_round() */
     GROUP = 3, /* rows that share a pointer: x86 addresses p, p + row and p + 2 row at no cost */
-    GROUPS = (GEMM_MR + GROUP - 1) / GROUP
+    GROUPS = (GEMM_MR + GROUP - 1) / GROUP,
+    /* Rows from which on X is packed while multiplying, as tiles are equal and there are few lower
+     * ones. Where whole panels are packed before, none is. */
+    KEEP_X_MR = GEMM_X_PACKED ? GEMM_MR + 1 : GEMM_MR / 2
 };
 
 struct form {
     int mr, nv;
-    bool by_rows; /* X is contiguous along k */
-    bool keep, keep_x;
+    bool by_rows;      /* X is contiguous along k */
+    bool keep, keep_x; /* at most one of them */
 };
 
 INLINE bool copies_rows(const struct form f) { return f.by_rows && f.keep_x; }
@@ -117,50 +120,65 @@ INLINE void terms(const struct form f, const int n, struct cursor *at, vf acc[GE
 /* STEP terms of whole vectors of Y. */
 INLINE void four_terms(const struct form f, struct cursor *at, vf acc[GEMM_MR][GEMM_NV]);
 
-/* What becomes of a sum: C = s, C += s, or C = max(least, s + bias). */
-enum end { STORE, ADD, BIAS };
+/* Where rows of C go, and what is added to them on the way. */
+struct way {
+    float *c;
+    const float *plus;
+    size_t ldc, ld_plus, relu;
+};
 
-/* A row of C; ragged: the last vector has only `last` columns. */
-INLINE void store_row(const struct form f, const enum end end, const bool ragged,
-                      const vf acc[GEMM_NV], const struct gemm_tile *t, float *c, size_t last)
+static struct way way_of(const struct gemm_tile *t)
 {
-    UNROLL for (int v = 0; v < f.nv; v++)
-    {
-        const bool part = ragged && v == f.nv - 1;
-        float *const to = c + v * VF;
-        const float *const other = end == BIAS ? t->bias + v * VF : to;
-        vf s = acc[v];
-        if (end != STORE)
-            s = (part ? vf_load_n(other, last, 0.0f) : vf_load(other)) + s;
-        if (end == BIAS)
-            s = vf_max(vf_set(t->least), s);
-        if (part)
-            vf_store_n(to, s, last);
-        else
-            vf_store(to, s);
-    }
+    return (struct way){t->c, t->plus, t->ldc, t->ld_plus, t->relu};
 }
 
-INLINE void store(const struct form f, const enum end end, const bool ragged,
-                  vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t, size_t last)
+/* The next row of C; ragged: the last vector has only `last` columns. It asks for every row what is
+ * to be done, which costs next to nothing, rather than be compiled once more for each answer. */
+INLINE void store_row(const struct form f, const bool ragged, vf acc[GEMM_NV], struct way *w,
+                      size_t last)
 {
-    float *c = t->c;
-    UNROLL for (int i = 0; i < f.mr; i++, c += t->ldc)
-        store_row(f, end, ragged, acc[i], t, c, last);
+    __asm__("" : "+r"(w->plus), "+r"(w->relu));
+    if (w->plus) {
+        UNROLL for (int v = 0; v < f.nv; v++)
+        {
+            const vf plus = ragged && v == f.nv - 1 ? vf_load_n(w->plus + v * VF, last, 0.0f)
+                                                    : vf_load(w->plus + v * VF);
+            acc[v] = plus + acc[v];
+        }
+        w->plus += w->ld_plus;
+    }
+    if (w->relu) {
+        UNROLL for (int v = 0; v < f.nv; v++) acc[v] = vf_max(vf_set(0.0f), acc[v]);
+    }
+    UNROLL for (int v = 0; v < f.nv; v++)
+    {
+        if (ragged && v == f.nv - 1)
+            vf_store_n(w->c + v * VF, acc[v], last);
+        else
+            vf_store(w->c + v * VF, acc[v]);
+    }
+    w->c += w->ldc;
+}
+
+INLINE void store(const struct form f, const bool ragged, vf acc[GEMM_MR][GEMM_NV],
+                  const struct gemm_tile *t, size_t last)
+{
+    struct way w = way_of(t);
+    UNROLL for (int i = 0; i < f.mr; i++) store_row(f, ragged, acc[i], &w, last);
 }
 
 /* STEP terms of one row after the other, which is stored when it has them: so many stores at once, two
  * cycles each on Zen 4, would hold up the next tile's sums. */
-INLINE void last_round(const struct form f, const enum end end, struct cursor *at,
-                       vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t)
+INLINE void last_round(const struct form f, struct cursor *at, vf acc[GEMM_MR][GEMM_NV],
+                       const struct gemm_tile *t)
 {
     vf b[STEP][GEMM_NV];
-    float *c = t->c;
+    struct way w = way_of(t);
     UNROLL for (int k = 0; k < STEP; k++, at->y += at->yk)
     {
         UNROLL for (int v = 0; v < f.nv; v++) b[k][v] = vf_load(at->y + v * VF);
     }
-    UNROLL for (int i = 0; i < f.mr; i++, c += t->ldc)
+    UNROLL for (int i = 0; i < f.mr; i++)
     {
         UNROLL for (int k = 0; k < STEP; k++)
         {
@@ -169,31 +187,24 @@ INLINE void last_round(const struct form f, const enum end end, struct cursor *a
                                  : at->x[0][(size_t)k * at->xk + (size_t)i]);
             UNROLL for (int v = 0; v < f.nv; v++) add_product(f, &acc[i][v], a, b[k][v]);
         }
-        store_row(f, end, false, acc[i], t, c, VF);
+        store_row(f, false, acc[i], &w, VF);
     }
-}
-
-INLINE void complete(const struct form f, const enum end end, bool early, struct cursor *at,
-                     vf acc[GEMM_MR][GEMM_NV], const struct gemm_tile *t)
-{
-    if (early)
-        last_round(f, end, at, acc, t);
-    else if (at->last == VF)
-        store(f, end, false, acc, t, VF);
-    else
-        store(f, end, true, acc, t, at->last);
 }
 
 /* While the first terms are summed up. */
-INLINE void fetch_results(const struct form f, const struct gemm_tile *t)
+static void fetch_rows(const float *at, size_t ld, int rows, int cols)
 {
-    const float *to = t->c;
-    UNROLL for (int i = 0; i < f.mr; i++, to += t->ldc)
-    {
-        opaque(&to);
-        __builtin_prefetch(to, 1, 2);
-        __builtin_prefetch(to + f.nv * VF - 1, 1, 2);
+    for (int i = 0; i < rows; i++, at += ld) {
+        __builtin_prefetch(at, 1, 2);
+        __builtin_prefetch(at + cols - 1, 1, 2);
     }
+}
+
+static void fetch_results(const struct gemm_tile *t, int rows)
+{
+    fetch_rows(t->c, t->ldc, rows, t->cols);
+    if (t->plus && t->plus != t->c && t->ld_plus > 0)
+        fetch_rows(t->plus, t->ld_plus, rows, t->cols);
 }
 
 INLINE void tile(const struct form f, const struct gemm_tile *t)
@@ -204,7 +215,7 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
     struct copying copying = {.kc = 0};
     if (copies_rows(f)) {
         copying = copying_of(&x, f.mr, t->kc);
-        x = (struct gemm_x){x.keep, GEMM_KC_PITCH, 1, NULL};
+        x = gemm_x_kept(&x);
     }
     struct cursor at = {
         .y = t->y.at, .keep = t->y.keep, .keep_x = x.keep, .row = x.row, .xk = x.k, .yk = t->y.k};
@@ -214,13 +225,12 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         UNROLL for (int v = 0; v < GEMM_NV; v++) acc[i][v] = vf_set(0.0f);
     }
     if (t->far)
-        fetch_results(f, t);
+        fetch_results(t, f.mr);
     UNROLL for (int g = 0; g * GROUP < f.mr; g++)
     {
         at.x[g] = x.at + (size_t)(g * GROUP) * x.row;
         opaque(&at.x[g]);
     }
-    const enum end end = t->bias ? BIAS : t->add ? ADD : STORE;
     const bool early = STORES_EARLY && !f.keep && !f.keep_x && at.last == VF && t->kc >= STEP;
     int k = t->kc - (early ? STEP : 0);
     for (; k >= STEP && (!GEMM_LEAN || copies_rows(f) || is_busy(fetch)); k -= STEP) {
@@ -234,11 +244,12 @@ INLINE void tile(const struct form f, const struct gemm_tile *t)
         four_terms(f, &at, acc);
     for (; k > 0; k--)
         terms(f, 1, &at, acc);
-    switch (end) { /* each with a constant */
-    case STORE: complete(f, STORE, early, &at, acc, t); break;
-    case ADD: complete(f, ADD, early, &at, acc, t); break;
-    case BIAS: complete(f, BIAS, early, &at, acc, t); break;
-    }
+    if (early)
+        last_round(f, &at, acc, t);
+    else if (VF == 1 || at.last == VF)
+        store(f, false, acc, t, VF);
+    else
+        store(f, true, acc, t, at.last);
 }
 
 typedef void tile_fn(const struct gemm_tile *t);
@@ -249,27 +260,36 @@ typedef void tile_fn(const struct gemm_tile *t);
     { tile((struct form){mr <= GEMM_MR ? mr : 1, nv <= GEMM_NV ? nv : 1, __VA_ARGS__}, t); }
 #define WIDTHS(mr, nv) \
     DEFINE(rows, mr, nv, true, false, false) DEFINE(rows_keep, mr, nv, true, true, false) \
-    DEFINE(rows_keep_x, mr, nv, true, false, true) DEFINE(rows_keep_both, mr, nv, true, true, true) \
+    DEFINE(rows_keep_x, mr, nv, true, false, true) \
     DEFINE(cols, mr, nv, false, false, false) DEFINE(cols_keep, mr, nv, false, true, false) \
-    DEFINE(cols_keep_x, mr, nv, false, false, true) DEFINE(cols_keep_both, mr, nv, false, true, true)
+    DEFINE(cols_keep_x, mr, nv, false, false, true)
 #define HEIGHT(mr) WIDTHS(mr, 1) WIDTHS(mr, 2) WIDTHS(mr, 3)
 #define HEIGHTS(f) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14)
 HEIGHTS(HEIGHT)
 
 /* Heights and widths that this instruction set has no registers for are never made. */
-#define PICK(name, mr, nv) (mr <= GEMM_MR && nv <= GEMM_NV ? name##_##mr##x##nv : NULL)
-#define ROW(name, mr) {PICK(name, mr, 1), PICK(name, mr, 2), PICK(name, mr, 3)}
-#define ENTRY(mr) {{{ROW(rows, mr), ROW(rows_keep, mr)}, \
-                    {ROW(rows_keep_x, mr), ROW(rows_keep_both, mr)}}, \
-                   {{ROW(cols, mr), ROW(cols_keep, mr)}, \
-                    {ROW(cols_keep_x, mr), ROW(cols_keep_both, mr)}}},
-static tile_fn *const tiles[14][2][2][2][3] = { HEIGHTS(ENTRY) };
+#define PICK(name, mr, nv, least) \
+    (mr >= least && mr <= GEMM_MR && nv <= GEMM_NV ? name##_##mr##x##nv : NULL)
+#define ROW(name, mr, least) \
+    {PICK(name, mr, 1, least), PICK(name, mr, 2, least), PICK(name, mr, 3, least)}
+#define ENTRY(mr) {{ROW(rows, mr, 1), ROW(rows_keep, mr, 1), ROW(rows_keep_x, mr, KEEP_X_MR)}, \
+                   {ROW(cols, mr, 1), ROW(cols_keep, mr, 1), ROW(cols_keep_x, mr, KEEP_X_MR)}},
+enum { PLAIN, KEEP, KEEP_X };
+static tile_fn *const tiles[14][2][3][3] = { HEIGHTS(ENTRY) };
 /* clang-format on */
 
 void KN(gemm_tile)(int mr, const struct gemm_tile *t)
 {
-    tiles[mr - 1][t->x.k != 1][t->x.keep != NULL][t->y.keep != NULL][(t->cols + VF - 1) / VF - 1](
-        t);
+    const bool first = t->x.keep && (t->y.keep || mr < KEEP_X_MR);
+    const int keep = t->y.keep ? KEEP : t->x.keep && !first ? KEEP_X : PLAIN;
+    tile_fn *const fn = tiles[mr - 1][t->x.k != 1][keep][(t->cols + VF - 1) / VF - 1];
+    if (!first) {
+        fn(t);
+        return;
+    }
+    struct gemm_tile copied = *t; /* where X and Y are packed, X is before */
+    copied.x = KN(gemm_copy_x)(&t->x, mr, t->kc);
+    fn(&copied);
 }
 
 #endif

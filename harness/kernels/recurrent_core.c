@@ -235,7 +235,8 @@ static void sum_tile(const struct rnn_job *j, const struct rnn_product *p, const
                 .y = {w + ((size_t)g * (size_t)p->K + (size_t)k) * GEMM_NR, GEMM_NR, NULL},
                 .c = j->sums + g * GEMM_NR,
                 .ldc = t->ld,
-                .add = k > 0,
+                .plus = k > 0 ? j->sums + g * GEMM_NR : NULL,
+                .ld_plus = t->ld,
                 .fetch = &none,
             };
             KN(gemm_tile)(t->rows, &tile);
