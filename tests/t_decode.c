@@ -85,9 +85,9 @@ enum { VARIANTS = sizeof variants / sizeof *variants };
 static const struct plugin plugin = {.facts = {.build = build}};
 static const struct language language = {
     .inputs = 3,
-    .input = {{"source", "source_length", SOURCE, S},
-              {"target", "target_length", TARGET, T},
-              {"next", "", TARGET, T}},
+    .input = {{"source", "source_length", SOURCE, S, true},
+              {"target", "target_length", TARGET, T, true},
+              {"next", "", TARGET, T, true}},
 };
 
 static int32_t source[ROWS][S], target[ROWS][T];

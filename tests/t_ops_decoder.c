@@ -212,7 +212,7 @@ static struct sides inputs(struct nn_graph *g, const struct form *f)
     if (f->states)
         s.c0 = f->kind == LSTM ? P(g, "c0", BATCH, f->H) : s.h0;
     s.keys = P(g, "keys", BATCH, f->S, f->A); /* each number within 1/2 */
-    if (f->keys)
+    if (f->keys != 0)
         s.keys = nn_scale(s.keys, f->keys);
     s.values = f->E ? P(g, "values", BATCH, f->S, f->E) : s.keys;
     if (f->steps)
@@ -249,7 +249,7 @@ static struct run make(const void *form, bool fused, int threads)
     nn_assign(like("alpha", s.alpha), s.alpha);
     struct run r = finish(g, f->name, threads, f->T, f->S);
     struct tensor query = *program_find(r.p, TENSOR_PARAM, "layer.query");
-    for (size_t i = 0; f->query && i < query.elements; i++)
+    for (size_t i = 0; f->query != 0 && i < query.elements; i++)
         ((float *)query.data)[i] *= f->query;
     return r;
 }

@@ -189,7 +189,7 @@ static void product(const struct winograd *g, const struct rows *r, const float 
             const struct gemm_tile tile = {
                 .cols = cols,
                 .kc = least(kc, K - k),
-                .x = {r->at + (size_t)i * g->pitch + k, g->pitch, 1},
+                .x = {r->at + (size_t)i * g->pitch + k, g->pitch, 1, NULL},
                 .y = {u + (size_t)k * GEMM_NR, GEMM_NR, NULL},
                 .c = sums + (size_t)i * (size_t)cols,
                 .ldc = (size_t)cols,

@@ -128,7 +128,7 @@ static void panel_product(const struct winograd_grad *g, const struct rect *r, i
             const struct gemm_tile tile = {
                 .cols = r->cols,
                 .kc = least(kc, r->tiles - k),
-                .x = {w + (size_t)k * GEMM_NR + from, 1, GEMM_NR},
+                .x = {w + (size_t)k * GEMM_NR + from, 1, GEMM_NR, NULL},
                 .y = {v + (size_t)k * GEMM_NR, GEMM_NR, NULL},
                 .c = sums + (size_t)from * GEMM_NR,
                 .ldc = GEMM_NR,
