@@ -230,15 +230,17 @@ install: all
 c_files := $(wildcard harness/*/*.c harness/graph/ops/*.c plugins/*/*.c datasets/*.c datasets/*/*.c tests/*.c)
 h_files := $(wildcard harness/*.h harness/*/*.h plugins/*/*.h datasets/*.h datasets/*/*.h tests/*.h)
 
-# Kernels are checked as the widest instruction set of this machine compiles them.
-# One file after the other on each core; the kernels as the widest instruction set has them.
-tidy_isa  := $(firstword $(ISAS))
+# One file after the other on each core; kernels as the widest instruction set has them, or as their own.
 tidy_with  = printf '%s\n' $1 | xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- -std=c17 -D_POSIX_C_SOURCE=200809L -Iharness -I. -I$(B) \
     -fopenmp -DBENCH_VERSION='"$(VERSION)"' $2 2>/dev/null | grep -E "(warning|error): " | grep -v '^/usr/' && fail=1
+# The first of ISAS is the widest.
+own_kernels := $(wildcard harness/kernels/*.*.c)
+$(foreach i,$(ISAS),$(eval kernels_as_$i := $(filter %.$i.c,$(own_kernels))))
+kernels_as_$(firstword $(ISAS)) += $(filter-out $(own_kernels),$(wildcard harness/kernels/*.c))
 tidy: $(B)/build_info.h
 	@fail=0; \
 	$(call tidy_with,$(filter-out harness/kernels/%,$(c_files))); \
-	$(call tidy_with,$(filter harness/kernels/%,$(c_files)),$(isa_$(tidy_isa)) -DKN_ISA=$(tidy_isa) -DKN_VEC='"kernels/vec_$(tidy_isa).h"'); \
+	$(foreach i,$(ISAS),$(if $(kernels_as_$i),$(call tidy_with,$(kernels_as_$i),$(isa_$i) -DKN_ISA=$i -DKN_VEC='"kernels/vec_$i.h"');)) \
 	cppcheck --quiet --std=c11 -j $$(nproc) --enable=warning,portability --inline-suppr --error-exitcode=1 \
 	    --suppress=missingInclude -Iharness -I. -DBENCH_VERSION='"$(VERSION)"' $(filter-out harness/kernels/%,$(c_files)) || fail=1; \
 	exit $$fail

@@ -69,9 +69,12 @@ static inline void set_values(struct program *p, int T, int S)
             ((int32_t *)t->data)[n] = length_of((int)n, strcmp(t->name, "steps") ? S : T);
 }
 
-/* A parameter of the shape of x; what is assigned to it can be looked at. */
+/* A parameter of the shape of x; what is assigned to it can be looked at. An x that could not be made
+ * stays so, and finish() says why. */
 static inline nn_value like(const char *name, nn_value x)
 {
+    if (!x.graph)
+        return x;
     return nn_param(x.graph, name, node_of(x)->shape, NN_ZEROS);
 }
 

@@ -186,15 +186,16 @@ static void check_backward(const struct shape *s, const struct kn_attend *a)
 {
     const size_t N = (size_t)s->N, T = (size_t)s->T, S = (size_t)s->S, A = (size_t)s->A,
                  E = (size_t)s->E;
+    const bool shared = s->shared;
     struct totals dq = totals_new(N * T * A), dk = totals_new(N * S * A),
-                  dx = s->shared ? dk : totals_new(N * S * E), dv = totals_new(A);
+                  dx = shared ? dk : totals_new(N * S * E), dv = totals_new(A);
     run(a, false, 1);
     run(a, true, 1);
     for (size_t row = 0; row < N * T; row++)
         add_query(a, row / T, row % T, dq, dk, dx, dv);
     expect_totals(dq, N * T * A, a->dquery);
     expect_totals(dk, N * S * A, a->dkeys);
-    if (!s->shared)
+    if (!shared)
         expect_totals(dx, N * S * E, a->dvalues);
     if (s->additive)
         expect_totals(dv, A, a->dv);

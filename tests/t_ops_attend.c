@@ -72,7 +72,7 @@ static struct run make(const void *form, bool fused, int threads)
 {
     const struct form *const f = form;
     struct nn_graph *g = graph_new(BATCH);
-    nn_value alpha;
+    nn_value alpha = {0};
     const nn_value y = make_attend(g, f, fused, &alpha);
     nn_row(g, "result");
     nn_minimize(probe("probe", y));

@@ -354,9 +354,9 @@ static int cmd_generate(int argc, char **argv)
         asked.variant = pick->variant;
         asked.seed = seed;
         fine = generate(pick, &showing, &err);
+        if (global.json && json_array_size(showing.document))
+            show_document(pick, showing.document);
     }
-    if (global.json && json_array_size(showing.document))
-        show_document(pick, showing.document);
     plugin_picks_free(pick, picks);
     json_decref(showing.document);
     free(kept);

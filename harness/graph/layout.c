@@ -120,8 +120,9 @@ bool graph_lay_out(struct nn_graph *g)
     const int olds = g->nodes;
     int *to = xcalloc((size_t)olds, sizeof *to),
         *twin = xcalloc(2 * (size_t)olds + 1, sizeof *twin);
-    g->node = NULL;
-    g->nodes = g->room = 0;
+    g->room = olds;
+    g->node = xmalloc((size_t)olds * sizeof *g->node);
+    g->nodes = 0;
     for (int i = 0; i < olds; i++)
         to[i] = lay_out_one(g, &old[i], to, twin);
     graph_renumber_results(g, to);

@@ -135,6 +135,7 @@ struct rnn_job KN(recurrent_job)(const struct kn_recurrent *r, const struct crew
     int groups = crew->threads;
     while (groups > 1 && (crew->threads % groups || r->N < groups * LEAST_ROWS))
         groups--;
+    assert(groups > 0);
     const int across = crew->threads / groups, group = crew->thread / across;
     size_t from, to;
     j.across = (struct crew){crew->thread % across, across, NULL};

@@ -22,6 +22,7 @@ int32_t search_best(const float *scores, int tokens, unsigned never)
 double search_log_sum(const float *scores, int tokens)
 {
     double most = -INFINITY, sum = 0;
+    assert(tokens > 0);
     for (int i = 0; i < tokens; i++)
         most = fmax(most, (double)scores[i]);
     for (int i = 0; i < tokens; i++)
@@ -163,7 +164,7 @@ static void end_one(struct beam *b, const int32_t *prefix, int n, double log_p)
 static void go_on(struct beam *b, int begun)
 {
     int live = 0;
-    double log_p[BEAM];
+    double log_p[BEAM] = {0};
     for (int i = 0; i < b->ways && live < b->width; i++) {
         const struct way *w = &b->way[i];
         const int32_t *from = b->prefix + (size_t)w->from * b->stride;

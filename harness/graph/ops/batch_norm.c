@@ -143,15 +143,16 @@ static void merge_columns(const struct step *s, struct channels c, size_t from, 
     const float *n = (const float *)s->in[X] + shape_moments_at(s->in_node[X]);
     const float *piece = n + kn_moments_counts(pieces) + from;
     struct merged m = {0};
+    assert(c.lanes > 0);
     for (size_t j = 0; j < count; j++)
         m.centre[j] = (double)piece[j - j % c.lanes];
     for (size_t i = 0; i < pieces; i++, piece += KN_MOMENTS * columns)
         merge_piece(&m, (double)n[i], piece, columns, count);
     for (size_t j = 0; j < count; j += c.lanes) {
         double sum = 0.0, squares = 0.0;
-        for (size_t lane = j; lane < j + c.lanes; lane++) {
-            sum += m.sum[lane];
-            squares += m.squares[lane];
+        for (size_t lane = 0; lane < c.lanes; lane++) {
+            sum += m.sum[j + lane];
+            squares += m.squares[j + lane];
         }
         finish_channel(s, c.C, (double)(c.rows * c.lanes), (from + j) / c.lanes, m.centre[j], sum,
                        squares);
