@@ -295,8 +295,9 @@ static void test_translate(const struct nn_variant *v)
             beams++;
         else {
             const bool cut_off = said[i].tokens == translate_most(&l, from[i].tokens);
-            beams += !cut_off && (one[0].tokens != said[i].tokens ||
-                                  memcmp(one[0].token, said[i].token, (size_t)said[i].tokens * 4) != 0);
+            beams +=
+                !cut_off && (one[0].tokens != said[i].tokens ||
+                             memcmp(one[0].token, said[i].token, (size_t)said[i].tokens * 4) != 0);
             free(one[0].token);
         }
         free(again[i].token);
