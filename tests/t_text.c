@@ -411,8 +411,18 @@ static void test_ding(void)
     for (size_t row = 0; row < s.series[0].rows; row++)
         found += s.series[0].at[row + 1] - s.series[0].at[row] == 5;
     is_int(found, 1, "notes and alternatives are dropped, English is the source");
+    char *english = side_of(&s, "source", s.item[SPLIT_TRAIN][0]),
+         *german = side_of(&s, "next", s.item[SPLIT_TRAIN][0]);
     sequences_close(&s);
+    ok(open_task("pairs:de-en", "ding", &s, &err), "the other way round%s", err.text);
+    is_pair(&s, SPLIT_TRAIN, 0, german, english);
+    sequences_close(&s);
+    free(english);
+    free(german);
     text_release(&t);
+    refused("pairs:en-fr", "ding", "'ding' is en-de, expected en-fr");
+    refused("pairs:en-fr", NULL, "expected a folder, as in --data pairs:en-fr:DIR, or one of");
+    refused("pairs:es-en", NULL, "kjv-rv is not here");
 }
 
 /* ------------------------------------------------------------------------- SWORD */

@@ -17,7 +17,6 @@
 #define _GNU_SOURCE
 #include "datasets/pairs/pairs.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,8 +338,28 @@ static bool read_verses(const struct text_set *set, char *const folder[2], struc
     return fine;
 }
 
-static bool read_set(const struct text_set *set, struct pairs *p, struct sequences *s,
-                     struct err *err)
+/* The other way round; a pair stays in its split. */
+static void exchange_sides(struct pairs *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct pair old = p->pair[i];
+        p->pair[i] =
+            (struct pair){{old.at[1], old.at[0]}, {old.bytes[1], old.bytes[0]}, .split = old.split};
+    }
+}
+
+/* The languages are those asked for, A and B, if any; either may be the source. */
+static bool has_languages(const struct text_set *set, char asked[2][16])
+{
+    const char *const from = set->language[0], *const to = set->language[1];
+    if (!from[0] || !asked[0][0])
+        return from[0];
+    const int a = strcmp(from, asked[0]) != 0;
+    return strcmp(from, asked[a]) == 0 && strcmp(to, asked[!a]) == 0;
+}
+
+static bool read_set(const struct text_set *set, char asked[2][16], struct pairs *p,
+                     struct sequences *s, struct err *err)
 {
     char *folder[2] = {text_set_where(set, 0), text_set_where(set, 1)};
     const bool verses = set->part[1].name != NULL;
@@ -350,6 +369,8 @@ static bool read_set(const struct text_set *set, struct pairs *p, struct sequenc
     else
         fine =
             verses ? read_verses(set, folder, p, s, err) : ding_read(folder[0], p, &s->notes, err);
+    if (asked[0][0] && strcmp(set->language[0], asked[0]) != 0)
+        exchange_sides(p);
     s->path = folder[0] ? xstrdup(folder[0]) : NULL;
     s->name = xstrdup(set->name);
     free(folder[0]);
@@ -357,16 +378,33 @@ static bool read_set(const struct text_set *set, struct pairs *p, struct sequenc
     return fine;
 }
 
-/* The first set of pairs that is here; the first of all if none is. */
-static const struct text_set *choose_set(void)
+/* The first set of these languages that is here; the first of all if none is; NULL if there is none.
+ */
+static const struct text_set *choose_set(char asked[2][16])
 {
-    static const char *const name[] = {"kjv-rv", "ding"};
-    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
-        const struct text_set *set = text_set_find(name[i]);
+    const struct text_set *first = NULL;
+    for (const struct text_set *set = text_sets; set->name; set++) {
+        if (!has_languages(set, asked))
+            continue;
         if (text_set_here(set))
             return set;
+        first = first ? first : set;
     }
-    return text_set_find(name[0]);
+    return first;
+}
+
+/* False: Debian's packages do not have what the task asks for. */
+static bool no_set(const struct sequence_task *t, struct err *err)
+{
+    struct text there = {0};
+    for (const struct text_set *set = text_sets; set->name; set++)
+        if (set->language[0][0])
+            text_add(&there, "%s%s-%s (%s)", there.length ? ", " : "", set->language[0],
+                     set->language[1], set->name);
+    err_status(err, EXIT_USAGE, "'%s': expected a folder, as in --data %s:DIR, or one of %s",
+               t->task, t->task, text_str(&there));
+    text_release(&there);
+    return false;
 }
 
 static bool open_pairs(const struct sequence_task *t, const struct sequence_wish *w,
@@ -374,19 +412,23 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
 {
     struct pairs p = {0};
     bool fine;
-    char language[2][16];
+    char language[2][16] = {"", ""};
     if (t->parameter[0] && !read_languages(t->parameter, language))
         return err_status(
             err, EXIT_USAGE,
             "task '%s': expected pairs or pairs:A-B of two languages, as in pairs:en-de", t->task);
-    const struct text_set *set = w->data ? text_set_find(w->data) : choose_set();
-    if (set && strcmp(set->name, "kjv") == 0)
-        fine =
-            err_status(err, EXIT_USAGE, "'kjv' is text: expected kjv-rv, ding, a folder or a file");
+    const struct text_set *set = w->data ? text_set_find(w->data) : choose_set(language);
+    if (set && !set->language[0][0])
+        fine = err_status(err, EXIT_USAGE,
+                          "'%s' is text: expected kjv-rv, ding, a folder or a file", set->name);
+    else if (set && !has_languages(set, language))
+        fine = err_status(err, EXIT_USAGE, "'%s' is %s-%s, expected %s-%s", set->name,
+                          set->language[0], set->language[1], language[0], language[1]);
     else if (set)
-        fine = read_set(set, &p, s, err);
+        fine = read_set(set, language, &p, s, err);
+    else if (!w->data)
+        fine = no_set(t, err);
     else {
-        assert(w->data); /* else choose_set() has found one */
         s->path = xstrdup(w->data);
         fine = is_folder(w->data) ? read_folder(t, w->data, &p, s, err)
                                   : read_file(w->data, &p, s, err);

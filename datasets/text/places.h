@@ -15,6 +15,7 @@ struct text_set {
     struct {
         const char *name, *folder; /* "kjv"; where the package puts it */
     } part[PARTS];                 /* the second may be {0} */
+    char language[2][4];           /* of pairs, source and target: "en", "de"; "" of a text */
 };
 extern const struct text_set text_sets[]; /* ends with a NULL name */
 
