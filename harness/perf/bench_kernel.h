@@ -3,9 +3,10 @@
  *
  * Hot: the same operands in every call, in whatever cache they fit. Cold: operands rotate, in
  * random order, through copies of themselves that together overflow a cache: by default all
- * cores' L2, not L3 — as in a training step, where what an op reads was touched a few
- * megabytes ago by another op or the step before; with `from_memory` the L3 too. The scratch of a
- * product stays, as it does in a step, where all ops share it. */
+ * cores' L2, not half of L3, and as many bytes as a small network's step touches, because weights and
+ * what is made were last touched by the step before; with `from_memory` the L3 too. As in a step, the
+ * scratch of a product stays, which all ops share, and so do its fresh operands (case_fresh()),
+ * which the op before has just left in the cache; not with `from_memory`. */
 #ifndef BENCH_KERNEL_H
 #define BENCH_KERNEL_H
 

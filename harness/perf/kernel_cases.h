@@ -87,6 +87,10 @@ void case_json(const struct kernel_case *c, struct text *json);
 /* The problem of a job of gemm_f32, for other libraries. */
 struct kn_gemm case_gemm(const struct kernel_job *j);
 
+/* Operand k of a matrix product is one that ops right before it have made or read in a training step:
+ * a layer's inputs, activations, gradients of its outputs; not weights, nor what is made. */
+bool case_fresh(const struct kernel_case *c, int k);
+
 /* Bytes that one call must move at least: each operand once, updated ones twice. */
 double case_bytes(const struct kernel_case *c);
 

@@ -56,6 +56,11 @@ static void floats_gemm(const int *d, size_t n[]) /* a b c bias y */
     n[4] = epilogues[d[CASE_EPILOGUE]].y ? n[2] : 0;
 }
 
+bool case_fresh(const struct kernel_case *c, int k) /* a b c bias y */
+{
+    return c->kernel == KERNEL_gemm_f32 && (k == 0 || k == 4 || (k == 1 && c->form[0] == 'T'));
+}
+
 static size_t work_gemm(const struct kernel_case *c, int threads)
 {
     const struct kn_gemm g = gemm_of(c);
