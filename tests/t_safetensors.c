@@ -174,6 +174,7 @@ static void check_targets(void)
     ok(stat(path[0], &st) == 0 && S_ISFIFO(st.st_mode), "the pipe stays");
     ok(unlink(path[1]) == 0 && symlink("link", path[1]) == 0 && !st_write(w, path[0], &err),
        "links in a loop: refused");
+    ok(!st_write(w, "-", &err) && strstr(err.text, "expected a file's name"), "'-': %s", err.text);
     unlink(path[0]);
     unlink(path[1]);
     st_writer_free(w);

@@ -81,6 +81,12 @@ char *path_to_replace(const char *path, struct err *err)
 {
     enum { LINKS_MOST = 40 }; /* as Linux has it */
     struct stat st;
+    if (strcmp(path, "-") == 0) {
+        err_set(err,
+                "cannot write '-': expected a file's name, as standard output cannot be replaced "
+                "as a whole; a file of that name is './-'");
+        return NULL;
+    }
     const bool there = stat(path, &st) == 0;
     if ((there && !S_ISREG(st.st_mode)) || (!there && errno == ELOOP)) {
         err_set(err, "cannot write '%s': expected a regular file or none, found %s", path,

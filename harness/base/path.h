@@ -13,7 +13,8 @@ bool path_make_folders(const char *folder, struct err *err);
 
 /* What a file that is renamed over `path` must replace: `path` itself, or what it leads to as a
  * symbolic link, which need not exist. Malloc'ed. NULL where that is there but no regular file:
- * a rename would put a file in place of a device or a FIFO. */
+ * a rename would put a file in place of a device or a FIFO; and of "-", by which standard output may be
+ * meant. */
 char *path_to_replace(const char *path, struct err *err);
 
 #endif
