@@ -280,16 +280,14 @@ static tile_fn *const tiles[14][2][3][3] = { HEIGHTS(ENTRY) };
 
 void KN(gemm_tile)(int mr, const struct gemm_tile *t)
 {
-    const bool first = t->x.keep && (t->y.keep || mr < KEEP_X_MR);
-    const int keep = t->y.keep ? KEEP : t->x.keep && !first ? KEEP_X : PLAIN;
-    tile_fn *const fn = tiles[mr - 1][t->x.k != 1][keep][(t->cols + VF - 1) / VF - 1];
-    if (!first) {
-        fn(t);
-        return;
+    struct gemm_tile copied;
+    if (t->x.keep && (t->y.keep || mr < KEEP_X_MR)) { /* not while multiplying */
+        copied = *t;
+        copied.x = KN(gemm_copy_x)(&t->x, mr, t->kc);
+        t = &copied;
     }
-    struct gemm_tile copied = *t; /* where X and Y are packed, X is before */
-    copied.x = KN(gemm_copy_x)(&t->x, mr, t->kc);
-    fn(&copied);
+    const int keep = t->y.keep ? KEEP : t->x.keep ? KEEP_X : PLAIN;
+    tiles[mr - 1][t->x.k != 1][keep][(t->cols + VF - 1) / VF - 1](t);
 }
 
 #endif
