@@ -88,6 +88,16 @@ static int sums_left(const struct program *p)
     return left;
 }
 
+/* Losses whose scores the forward pass does not read. */
+static int losses_made_by_gradients(const struct program *p)
+{
+    int steps, made = 0;
+    const struct program_step *const step = program_steps(p, &steps);
+    for (int i = 0; i < steps; i++)
+        made += strcmp(step[i].op, "cross_entropy") == 0 && step[i].bytes == 0;
+    return made;
+}
+
 /* Of all gradients, relative to the largest; INFINITY where only one is NaN. */
 static double apart(struct program *a, struct program *b)
 {
@@ -121,6 +131,11 @@ static void check(const struct model *m)
     is_int(sums_left(one), m->fused ? m->losses : 0, "%s: sums that the gradient leaves", m->what);
     ok(finite[0] == good && finite[1] == good, "%s: finite or not", m->what);
     is_near(apart(one, plain), 0, 1e-5, "%s: the same gradients", m->what);
+    if (good)
+        is_near((double)program_loss(one), (double)program_loss(plain), 1e-5, "%s: the same loss",
+                m->what);
+    is_int(losses_made_by_gradients(one), m->losses == 1, "%s: the gradient makes the loss",
+           m->what);
     if (m->labels == ALL) /* what does not count is not counted */
         ok(program_audit(one, &err), "%s: every op counts what it says: %s", m->what, err.text);
     for (int threads = 2; threads <= MOST_THREADS; threads++) {

@@ -247,13 +247,22 @@ static bool sums_into_cross_entropy(struct pass_state *s, int id)
     if (from->attr.to == 0)
         return false;
     const int loss = from->in[from->inputs - 1];
-    size_t *const behind = &s->g->node[loss].attr.behind;
-    from->attr.from = (int)*behind;
     n->op = &op_left;
-    n->attr = (struct attr){.from = (int)*behind};
+    n->attr = (struct attr){0};
     n->in[n->inputs++] = loss;
     s->uses[loss]++;
-    *behind += shape_last(&from->shape);
+    s->g->node[loss].attr.behind = shape_last(&from->shape);
+    return true;
+}
+
+/* The loss itself, which nobody reads before its gradient is made. */
+static bool loss_into_gradient(struct pass_state *s, int id)
+{
+    const struct node *n = &s->g->node[id];
+    const int loss = n->in[n->inputs - 1];
+    if (n->op != &op_cross_entropy_grad || s->g->loss != loss || s->uses[loss] != 2)
+        return false;
+    s->g->node[loss].attr.late = true;
     return true;
 }
 
@@ -274,6 +283,7 @@ static const struct pattern after_gradient[] = {
     {"matrix op or affine, activation", activation_into_epilogue},
     {"matrix op, activation grad",  activation_grad_into_epilogue},
     {"convolution, batch moments",  moments_into_epilogue},
+    {"cross entropy, its gradient", loss_into_gradient},
     {"cross entropy's gradient, sum", sums_into_cross_entropy},
     {0},
 };

@@ -1,8 +1,8 @@
 /* softmax_f32 — y_i = e^(x_i - m) / sum_j e^(x_j - m), m = max x, n >= 1.
- * cross_entropy_f32 — log sum_j e^(x_j) - x[label], and its gradient
- *     dx_i = scale (softmax(x)_i - (i = label)), by the m and the sum that the former left.
+ * cross_entropy_f32 — log sum_j e^(x_j) - x[label]; cross_entropy_grad_f32 — the same, and its gradient
+ *     dx_i = scale (softmax(x)_i - (i = label)).
  *
- * softmax_f32 passes over a row that stays in the first-level cache; cross_entropy_f32 fetches it
+ * What writes a row passes over one that stays in a near cache; cross_entropy_f32 fetches it
  * once, in blocks that do: each raises m and brings the sum so far to it (Milakov, Gimelshein: Online
  * normalizer calculation for softmax, 2018). Subtracting m keeps the
  * exponential from overflowing and leaves the quotient unchanged. The relative
@@ -34,6 +34,13 @@ static inline float maximum(size_t n, const float *x) /* a NaN shows when it is 
     return vf_hmax(vf_max(top, other));
 }
 
+/* The line n floats further on, of the next row: fetched while there is enough to compute. */
+static inline void expect(const float *x, size_t n)
+{
+    enum { TO_WRITE = 1, L2 = 2 };
+    __builtin_prefetch((const void *)((uintptr_t)x + n * sizeof *x), TO_WRITE, L2);
+}
+
 /* y = e^(x - m), and their sum */
 static inline float exponentials(size_t n, const float *x, float m, float *y)
 {
@@ -41,6 +48,7 @@ static inline float exponentials(size_t n, const float *x, float m, float *y)
     size_t i = 0;
     for (; i + VF <= n; i += VF) {
         const vf e = vf_exp(vf_load(x + i) - vf_set(m));
+        expect(x + i, n);
         sum += e;
         vf_store(y + i, e);
     }
@@ -90,20 +98,19 @@ static inline void add_block(size_t n, const float *x, float *top, vf *sum)
     *top = base;
 }
 
-float KN(cross_entropy_f32)(size_t n, const float *x, size_t label, float norm[2])
+float KN(cross_entropy_f32)(size_t n, const float *x, size_t label)
 {
     vf sum = vf_set(0.0f);
-    norm[0] = -INFINITY;
+    float top = -INFINITY;
     for (size_t i = 0; i < n; i += BLOCK)
-        add_block(n - i < BLOCK ? n - i : BLOCK, x + i, &norm[0], &sum);
-    norm[1] = vf_sum(sum);
-    return logf(norm[1]) + (norm[0] - x[label]);
+        add_block(n - i < BLOCK ? n - i : BLOCK, x + i, &top, &sum);
+    return logf(vf_sum(sum)) + (top - x[label]);
 }
 
-void KN(cross_entropy_grad_f32)(size_t n, const float *x, size_t label, const float norm[2],
-                                float scale, float *dx)
+float KN(cross_entropy_grad_f32)(size_t n, const float *x, size_t label, float scale, float *dx)
 {
-    const vf top = vf_set(norm[0]), factor = vf_set(scale / norm[1]);
-    EACH(n, dx, factor * vf_exp(AT(x) - top));
+    const float right = x[label], top = maximum(n, x), sum = exponentials(n, x, top, dx);
+    EACH(n, dx, AT(dx) * vf_set(scale / sum));
     dx[label] -= scale;
+    return logf(sum) + (top - right);
 }

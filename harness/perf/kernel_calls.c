@@ -182,10 +182,10 @@ ROWS(sq_dist_f32, j->x[2][r] = kn->sq_dist_f32(n, j->x[0] + r * n, j->x[1] + r *
 ROWS(dot_f32, j->x[2][r] = kn->dot_f32(n, j->x[0] + r * n, j->x[1] + r * n))
 ROWS(softmax_f32, kn->softmax_f32(n, j->x[0] + r * n, j->x[1] + r * n))
 ROWS(softmax_grad_f32, kn->softmax_grad_f32(n, j->x[0] + r * n, j->x[1] + r * n, j->x[2] + r * n))
-ROWS(cross_entropy_f32,
-     j->x[1][r] = kn->cross_entropy_f32(n, j->x[0] + r * n, label_of(j, r), (float[2]){0}))
-ROWS(cross_entropy_grad_f32, kn->cross_entropy_grad_f32(n, j->x[0] + r * n, label_of(j, r),
-                                                        j->x[1] + 2 * r, 0.25f, j->x[2] + r * n))
+ROWS(cross_entropy_f32, j->x[1][r] = kn->cross_entropy_f32(n, j->x[0] + r * n, label_of(j, r)))
+ROWS(cross_entropy_grad_f32,
+     j->x[1][r] = kn->cross_entropy_grad_f32(n, j->x[0] + r * n, label_of(j, r), 0.25f,
+                                             j->x[2] + r * n))
 
 static double sum_bound(const struct kernel_job *j, const struct ref_sum *s)
 {
@@ -237,7 +237,7 @@ static void floats_softmax(const int *d, size_t n[]) { n[0] = n[1] = (size_t)d[0
 static void floats_cross_entropy_grad(const int *d, size_t n[])
 {
     n[0] = n[2] = (size_t)d[0] * (size_t)d[1];
-    n[1] = 2 * (size_t)d[0];
+    n[1] = (size_t)d[0];
 }
 static void floats_softmax_grad(const int *d, size_t n[])
 {
@@ -280,11 +280,13 @@ static double want_cross_entropy(const struct kernel_job *j, int k, size_t i, do
 
 static double want_cross_entropy_grad(const struct kernel_job *j, int k, size_t i, double *bound)
 {
+    if (k == 1)
+        return want_cross_entropy(j, k, i, bound);
     const size_t n = (size_t)j->c->d[1], row = i / n;
-    const float *const norm = j->x[1] + 2 * row;
-    const double x = (double)j->x[0][i] - (double)norm[0], e = 0.25 * exp(x) / (double)norm[1];
-    (void)k;
-    *bound = (e * (8 + fabs(x)) + 0.25) * REF_EPS;
+    double top;
+    const double all = ref_log_sum_exp(n, j->x[0] + row * n, &top), x = (double)j->x[0][i],
+                 e = 0.25 * exp(x - all);
+    *bound = (e * (12 + (double)n / kn->lanes + top - x) + 0.25) * REF_EPS;
     return e - 0.25 * (i % n == label_of(j, row));
 }
 
@@ -611,7 +613,7 @@ const struct kernel_call *const kernel_calls[KERNELS] = {
     ID(softmax_f32)            = CALL(ROW_DIMS, "rw",  0, floats_softmax,      0, run_softmax_f32,            0, want_softmax,            0, 0),
     ID(softmax_grad_f32)       = CALL(ROW_DIMS, "prw", 0, floats_softmax_grad, 0, run_softmax_grad_f32,       0, want_softmax_grad,       0, 0),
     ID(cross_entropy_f32)      = CALL(ROW_DIMS, "rw",  0, floats_rows_1,       0, run_cross_entropy_f32,      0, want_cross_entropy,      0, 0),
-    ID(cross_entropy_grad_f32) = CALL(ROW_DIMS, "rpw", 0, floats_cross_entropy_grad, 0, run_cross_entropy_grad_f32, 0, want_cross_entropy_grad, 0, 0),
+    ID(cross_entropy_grad_f32) = CALL(ROW_DIMS, "rww", 0, floats_cross_entropy_grad, 0, run_cross_entropy_grad_f32, 0, want_cross_entropy_grad, 0, 0),
 
     ID(max_pool_f32)        = CALL(POOL_DIMS, "rw",   0, floats_pool,          0, run_max_pool_f32,      0, want_max_pool,      0, 0),
     ID(max_pool_grad_f32)   = CALL(POOL_DIMS, "rrrw", 0, floats_max_pool_grad, prepare_max_pool_grad,
