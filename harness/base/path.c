@@ -75,18 +75,22 @@ static char *follow(const char *path)
     return xprintf("%.*s%s", folder, path, to);
 }
 
+static bool is_name(const char *path, struct err *err)
+{
+    return strcmp(path, "-") != 0 ||
+           err_set(err,
+                   "cannot write '-': expected a file's name; standard output is "
+                   "'/dev/stdout', a file of that name './-'");
+}
+
 /* realpath(3) would refuse a link to what does not exist yet. stat(2) comes first, for links of
  * /proc lead to pipes by names that are no paths. */
 char *path_to_replace(const char *path, struct err *err)
 {
     enum { LINKS_MOST = 40 }; /* as Linux has it */
     struct stat st;
-    if (strcmp(path, "-") == 0) {
-        err_set(err,
-                "cannot write '-': expected a file's name, as standard output cannot be replaced "
-                "as a whole; a file of that name is './-'");
+    if (!is_name(path, err))
         return NULL;
-    }
     const bool there = stat(path, &st) == 0;
     if ((there && !S_ISREG(st.st_mode)) || (!there && errno == ELOOP)) {
         err_set(err, "cannot write '%s': expected a regular file or none, found %s", path,
@@ -99,4 +103,23 @@ char *path_to_replace(const char *path, struct err *err)
         at = next;
     }
     return at;
+}
+
+FILE *path_create(const char *path, struct err *err)
+{
+    if (!is_name(path, err))
+        return NULL;
+    FILE *f = fopen(path, "we");
+    if (!f)
+        err_set(err, "cannot write '%s': %s", path, strerror(errno));
+    return f;
+}
+
+bool path_close(FILE *f, const char *path, struct err *err)
+{
+    const bool written = fflush(f) == 0 && !ferror(f);
+    const int why = errno;
+    if (fclose(f) == 0 && written)
+        return true;
+    return err_set(err, "cannot write '%s': %s", path, strerror(written ? errno : why));
 }

@@ -1,7 +1,6 @@
 /* cmd_kernels.c — bench kernels [GLOB]: every kernel at the sizes that networks ask for: time,
  * rate, share of the roof, and distance from the truth, beside other libraries if asked. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "perf/bench_kernel.h"
@@ -373,17 +373,15 @@ static void show_json(const struct bench_run *run)
 /* The file is opened before anything is measured: a typing error costs no minutes. */
 static bool write_google(const struct bench_run *run, FILE *f, struct err *err)
 {
-    const bool written = json_dumpf(run->google, f, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) == 0;
-    const bool closed = fclose(f) == 0;
-    return (written && closed) ||
-           err_set(err, "cannot write '%s': %s", asked.google_file, strerror(errno));
+    (void)json_dumpf(run->google, f, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    return path_close(f, asked.google_file, err);
 }
 
 static bool open_all(struct bench_run *run, int argc, char **argv, FILE **google, struct err *err)
 {
     if (asked.google_file) {
-        if (!(*google = fopen(asked.google_file, "w")))
-            return err_set(err, "cannot write '%s': %s", asked.google_file, strerror(errno));
+        if (!(*google = path_create(asked.google_file, err)))
+            return false;
         run->google = bench_google_begin();
     }
     if (asked.no_record)

@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "cli/cli.h"
 #include "cli/profile_show.h"
 #include "cli/run_json.h"
@@ -253,6 +253,13 @@ static bool find(int argc, char **argv, struct plugin_pick **pick, size_t *picks
     return fine;
 }
 
+/* Files that are written at the end: a typing error costs no minutes. */
+static bool can_write(const char *path, struct err *err)
+{
+    FILE *f = path ? path_create(path, err) : NULL;
+    return !path || (f && path_close(f, path, err));
+}
+
 static int cmd_profile(int argc, char **argv)
 {
     struct err err = {0};
@@ -265,6 +272,7 @@ static int cmd_profile(int argc, char **argv)
     size_t picks = 0;
     bool fine = run_spec_check(&asked, &err) && kn_init(asked.isa, &err) &&
                 counters_known(asked.counters, &err) && find(argc, argv, &pick, &picks, &err);
+    fine = fine && can_write(asked.trace, &err) && can_write(flame, &err);
     if (fine && !no_record) {
         fine = (s = store_open(global.db, STORE_WRITE, &err)) != NULL &&
                (session = store_session_begin(s, argc, argv, &err)) != NULL;

@@ -1,12 +1,12 @@
 /* profile_show.c — see profile_show.h. */
 #include "cli/profile_show.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/path.h"
 #include "cli/cli.h"
 #include "report/format.h"
 #include "report/table.h"
@@ -334,9 +334,9 @@ static void frame(FILE *f, const char *text)
 
 bool profile_flame(const struct profile_heard *h, const char *path, struct err *err)
 {
-    FILE *f = fopen(path, "w");
+    FILE *f = path_create(path, err);
     if (!f)
-        return err_set(err, "cannot write '%s': %s", path, strerror(errno));
+        return false;
     for (int i = 0; i < h->layers; i++) {
         const struct run_layer *l = &h->layer[i];
         frame(f, h->plan.plugin);
@@ -350,6 +350,5 @@ bool profile_flame(const struct profile_heard *h, const char *path, struct err *
         frame(f, l->kernel);
         fprintf(f, " %.3f\n", l->ns * 1e-3);
     }
-    const bool written = !ferror(f);
-    return fclose(f) == 0 && written ? true : err_set(err, "cannot write '%s'", path);
+    return path_close(f, path, err);
 }

@@ -1,10 +1,8 @@
 /* report.c — see report.h. */
 #include "report/report.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -15,12 +13,10 @@ bool report_file(const struct report *r, const char *name, const struct text *co
                  struct err *err)
 {
     char *path = xprintf("%s/%s", r->folder, name);
-    FILE *f = fopen(path, "wb");
-    bool good = f && fwrite(text_str(content), 1, content->length, f) == content->length;
+    FILE *f = path_create(path, err);
     if (f)
-        good = fclose(f) == 0 && good;
-    if (!good)
-        err_set(err, "cannot write '%s': %s", path, strerror(errno));
+        (void)fwrite(text_str(content), 1, content->length, f);
+    const bool good = f && path_close(f, path, err);
     free(path);
     return good;
 }

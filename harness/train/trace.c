@@ -1,10 +1,11 @@
 /* trace.c — see trace.h. The format: "Trace Event Format" (Duca & Sinclair), events M, X, C. */
 #include "train/trace.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/path.h"
 
 static const char *const pass_name[] = {"forward", "backward", "update", "feed"};
 
@@ -139,10 +140,10 @@ bool trace_write(const char *path, const struct trainer *t, const struct gauges 
 {
     int steps;
     char title[2 * RUN_NAME + 32];
-    struct trace w = {.f = fopen(path, "w"), .t = t, .zero = earliest(t)};
+    struct trace w = {.f = path_create(path, err), .t = t, .zero = earliest(t)};
     w.gauges = gauges && gauges->counters && gauges->by_op ? gauges : NULL;
     if (!w.f)
-        return err_set(err, "cannot write '%s': %s", path, strerror(errno));
+        return false;
     w.step = program_steps(t->program, &steps);
     snprintf(title, sizeof title, "%s:%s, batch %d, %s", t->plan.plugin, t->plan.variant,
              t->plan.batch, t->plan.isa);
@@ -151,8 +152,5 @@ bool trace_write(const char *path, const struct trainer *t, const struct gauges 
     for (int thread = 0; thread < t->plan.threads; thread++)
         thread_track(&w, thread);
     fputs("\n]}\n", w.f);
-    const bool written = !ferror(w.f);
-    if (fclose(w.f) != 0 || !written)
-        return err_set(err, "cannot write '%s': %s", path, strerror(errno));
-    return true;
+    return path_close(w.f, path, err);
 }

@@ -55,6 +55,9 @@ bench profile; is $status 2 "no selector"; like err 'expected one selector' "say
 bench profile 'mlp:*'; is $status 2 "several variants"
 bench profile nosuch; is $status 2 "unknown plugin"
 bench profile mlp --steps 0; is $status 2 "--steps 0"
-bench profile mlp:128 $quick --no-plot --trace /nonexistent/t.json; [ $status != 0 ]; ok $? "a trace that cannot be written fails"
-is "$(grep -c '/nonexistent/t.json' "$dir/err")" 1 "and is named, once"
+bench profile mlp:128 $quick --no-plot --trace /nonexistent/t.json; is $status 1 "a trace that cannot be written fails"
+is "$(cat "$dir/err")" "bench: cannot write '/nonexistent/t.json': No such file or directory" "before anything is measured"
+bench profile mlp:128 $quick --no-plot --flame -; is $status 1 "--flame -"
+like err "expected a file's name; standard output is '/dev/stdout'" "says what does it"
+"$BENCH" profile mlp:128 $quick --no-plot --no-record -q --flame /dev/stdout | grep -q '^mlp:128;forward;'; ok $? "and that does, in a pipe"
 done_testing
