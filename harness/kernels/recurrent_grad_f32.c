@@ -266,8 +266,10 @@ static struct rnn_product step_product(const struct rnn_job *j, struct backward 
         p.soon[p.streams++] = (struct stream){r->before, H, 0};
     if (r->cell == KN_GRU)
         p.soon[p.streams++] = (struct stream){r->extra, H, 0};
-    if (kn_cell_is_lstm(r->cell)) /* the other c is the one that comes next */
+    if (kn_cell_is_lstm(r->cell)) { /* c, and c before */
+        p.soon[p.streams++] = (struct stream){r->extra, H, 0};
         p.soon[p.streams++] = (struct stream){r->extra, H, -rnn_onward(j)};
+    }
     return p;
 }
 
