@@ -6,10 +6,11 @@
  * cores' L2, not half of L3, and as many bytes as a small network's step touches, because weights and
  * what is made were last touched by the step before; with `from_memory` the L3 too. As in a step, the
  * scratch of a product stays, which all ops share, and so do its fresh operands (case_fresh()),
- * which the op before has just left in the cache; not with `from_memory`. That op's threads had them
- * split as suited it, so that before each call all threads write the lines of fresh operands in turns,
- * untimed: about half of what a thread reads comes from another core. Other libraries' threads are not
- * ours to ask: beside them nothing is handed over. */
+ * which the op before has just left in the cache; not with `from_memory`. Ops before and behind have
+ * their threads split the work as suits them, so that before each call all threads write the lines of
+ * fresh operands in turns, and behind it read those that it passes on (case_passed_on()), untimed: about
+ * half of what a thread reads comes from another core. Other libraries' threads are not ours to ask:
+ * beside them nothing is handed over. */
 #ifndef BENCH_KERNEL_H
 #define BENCH_KERNEL_H
 

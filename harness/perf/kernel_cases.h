@@ -91,6 +91,10 @@ struct kn_gemm case_gemm(const struct kernel_job *j);
  * a layer's inputs, activations, gradients of its outputs; not weights, nor what is made. */
 bool case_fresh(const struct kernel_case *c, int k);
 
+/* Operand k is what a matrix product makes for the ops right behind it: not a weight's gradient, which
+ * waits for the update. */
+bool case_passed_on(const struct kernel_case *c, int k);
+
 /* Bytes that one call must move at least: each operand once, updated ones twice. */
 double case_bytes(const struct kernel_case *c);
 

@@ -61,6 +61,11 @@ bool case_fresh(const struct kernel_case *c, int k) /* a b c bias y */
     return c->kernel == KERNEL_gemm_f32 && (k == 0 || k == 4 || (k == 1 && c->form[0] == 'T'));
 }
 
+bool case_passed_on(const struct kernel_case *c, int k)
+{
+    return c->kernel == KERNEL_gemm_f32 && k == 2 && c->form[0] == 'N';
+}
+
 static size_t work_gemm(const struct kernel_case *c, int threads)
 {
     const struct kn_gemm g = gemm_of(c);
