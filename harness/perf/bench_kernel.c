@@ -65,8 +65,9 @@ static size_t room(size_t floats) { return ((floats + LINE - 1) / LINE | 1) * LI
 
 static int sets_for(const struct bench *b, bool from_memory)
 {
-    enum { STEP = 14 << 20 }; /* bytes: 9 or 10 MB that a step of mlp:512-512, lenet5 or rnn
-                                 touches, and what others bring into L3 in that time */
+    /* In bytes: 9 or 10 MB that a step of mlp:512-512, lenet5 or rnn touches, and what others bring
+     * into L3 in that time. */
+    enum { STEP = 14 << 20 };
     const struct kn_caches *caches = kn_caches();
     const size_t l2s = caches->l2 * (size_t)b->threads, half_l3 = caches->l3 / 2;
     size_t bytes = from_memory ? 2 * caches->l3 : 4 * l2s > STEP ? 4 * l2s : STEP;
