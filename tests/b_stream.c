@@ -31,46 +31,51 @@ static const struct {
 } loops[LOOPS] = {{"copy", 2}, {"scale", 2}, {"add", 3}, {"triad", 3}};
 
 static struct {
-    double *a, *b, *c;
+    double *memory, *a, *b, *c;
     long n;
 } stream;
 
-/* clang-format off */
-static void run_loop(int loop)
-{
-    double *restrict const a = stream.a, *restrict const b = stream.b, *restrict const c = stream.c;
-    const long n = stream.n;
-    const double s = 3.0;
-    switch (loop) {
-    case COPY:
-#pragma omp parallel for schedule(static)
-        for (long i = 0; i < n; i++) c[i] = a[i];
-        break;
-    case SCALE:
-#pragma omp parallel for schedule(static)
-        for (long i = 0; i < n; i++) b[i] = s * c[i];
-        break;
-    case ADD:
-#pragma omp parallel for schedule(static)
-        for (long i = 0; i < n; i++) c[i] = a[i] + b[i];
-        break;
-    default:
-#pragma omp parallel for schedule(static)
-        for (long i = 0; i < n; i++) a[i] = b[i] + s * c[i];
-        break;
+/* Whoever runs STREAM tries what the compiler can make of it: stores of 8 bytes, or of 32. */
+#define EACH_ELEMENT(statement)                                                              \
+    do {                                                                                     \
+        _Pragma("omp parallel for schedule(static)") for (long i = 0; i < n; i++) statement; \
+    } while (0)
+#define STREAM_LOOPS(name, how)                                            \
+    how static void name(int loop)                                         \
+    {                                                                      \
+        double *restrict const a = stream.a, *restrict const b = stream.b, \
+                               *restrict const c = stream.c;               \
+        const long n = stream.n;                                           \
+        const double s = 3.0;                                              \
+        switch (loop) {                                                    \
+        case COPY: EACH_ELEMENT(c[i] = a[i]); break;                       \
+        case SCALE: EACH_ELEMENT(b[i] = s * c[i]); break;                  \
+        case ADD: EACH_ELEMENT(c[i] = a[i] + b[i]); break;                 \
+        default: EACH_ELEMENT(a[i] = b[i] + s * c[i]); break;              \
+        }                                                                  \
     }
-}
-/* clang-format on */
+STREAM_LOOPS(plain_loop, )
+#if defined __x86_64__ && !defined __clang__
+STREAM_LOOPS(wide_loop, __attribute__((target("avx2"), optimize("O3"))))
+static bool has_wide(void) { return __builtin_cpu_supports("avx2"); }
+#else
+static void wide_loop(int loop) { plain_loop(loop); }
+static bool has_wide(void) { return false; }
+#endif
 
-static void stream_begin(size_t bytes)
+/* Which array lies first, and is written behind or before the others, makes a tenth: it changes with
+ * the round. */
+static void stream_begin(size_t bytes, int round)
 {
+    enum { OFFSET = 264 }; /* STREAM's, in doubles, between arrays */
     stream.n = (long)(bytes / sizeof(double));
+    if (!(stream.memory = mem_large(3 * (bytes + OFFSET * sizeof(double))))) {
+        fprintf(stderr, "b_stream: no memory for three arrays of %zu bytes\n", bytes);
+        exit(1);
+    }
     double **const arrays[] = {&stream.a, &stream.b, &stream.c};
-    for (int i = 0; i < 3; i++)
-        if (!(*arrays[i] = mem_large(bytes))) {
-            fprintf(stderr, "b_stream: no memory for three arrays of %zu bytes\n", bytes);
-            exit(1);
-        }
+    for (long i = 0; i < 3; i++)
+        *arrays[(i + round) % 3] = stream.memory + i * (stream.n + OFFSET);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < stream.n; i++) { /* first touch */
         stream.a[i] = 1;
@@ -79,20 +84,15 @@ static void stream_begin(size_t bytes)
     }
 }
 
-static void stream_end(void)
-{
-    free(stream.a);
-    free(stream.b);
-    free(stream.c);
-}
+static void stream_end(void) { free(stream.memory); }
 
 /* Bytes a second of each loop, the best of TIMES; larger ones than in `best` replace it. */
-static void stream_round(double best[LOOPS])
+static void stream_round(double best[LOOPS], void (*run)(int loop))
 {
     for (int t = 0; t < TIMES; t++)
         for (int l = 0; l < LOOPS; l++) {
             const int64_t start = clock_ns();
-            run_loop(l);
+            run(l);
             const double s = (double)(clock_ns() - start) * 1e-9;
             if (t > 0)
                 best[l] = fmax(best[l], loops[l].doubles * 8.0 * (double)stream.n / s);
@@ -229,12 +229,17 @@ static void measure(int threads, int rounds)
 {
     const size_t bytes = 4 * kn_caches()->l3, set = peak_working_set(PEAK_DRAM, threads);
     double theirs[LOOPS] = {0}, fma[2] = {0}, read[2] = {0}, triad = 0;
+    bool right = true;
     omp_set_num_threads(threads);
-    stream_begin(bytes);
     for (int r = 0; r < rounds; r++) {
-        stream_round(theirs);
-        triad = fmax(triad, peak_triad(threads, set));
+        stream_begin(bytes, r); /* anew, as peak.c does: which pages the system gives matters */
+        stream_round(theirs, plain_loop);
+        if (has_wide())
+            stream_round(theirs, wide_loop);
         read[1] = fmax(read[1], read_round());
+        right &= stream_is_right(has_wide() ? 2 : 1);
+        stream_end();
+        triad = fmax(triad, peak_triad(threads, set));
         read[0] = fmax(read[0], peak_read(threads, set));
         fma[1] = fmax(fma[1], fma_round(threads));
         fma[0] = fmax(fma[0], peak_flops(threads));
@@ -247,9 +252,8 @@ static void measure(int threads, int rounds)
     line("triad, memory", triad, theirs[TRIAD], "GB/s");
     for (int l = 0; l < TRIAD; l++)
         printf("%-28s %8s %8.1f GB/s\n", loops[l].name, "", theirs[l] * 1e-9);
-    if (!stream_is_right(rounds))
+    if (!right)
         printf("b_stream: the arrays do not hold what they should\n");
-    stream_end();
 }
 
 int main(int argc, char **argv)
