@@ -50,9 +50,9 @@ struct attr {
     float inner, outer;
     int bias_in, residual_in, y_in;
     int pieces;                      /* conv2d: of the moments that it leaves behind its output; 0 none */
+    bool late;                       /* cross entropy: its gradient makes it too */
     /* recurrent layers: algo is the cell, enum kn_cell */
     bool reverse, keeps;             /* keeps: what the backward pass needs lies behind the output */
-    bool late;                       /* cross entropy: its gradient makes it too */
     bool wants_h0, wants_c0;         /* of the gradient: those of the initial state too */
     uint8_t at_in[AT_INPUTS];        /* in[] indices, 0 none */
     int also[2];                     /* nodes: gradients by second results (final_cell, context), 0 none */
