@@ -259,8 +259,10 @@ static bool sums_into_cross_entropy(struct pass_state *s, int id)
 static bool loss_into_gradient(struct pass_state *s, int id)
 {
     const struct node *n = &s->g->node[id];
+    if (n->op != &op_cross_entropy_grad)
+        return false;
     const int loss = n->in[n->inputs - 1];
-    if (n->op != &op_cross_entropy_grad || s->g->loss != loss || s->uses[loss] != 2)
+    if (s->g->loss != loss || s->uses[loss] != 2)
         return false;
     s->g->node[loss].attr.late = true;
     return true;

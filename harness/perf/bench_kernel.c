@@ -142,8 +142,10 @@ static void hand_over(const struct bench *b, const struct crew *crew)
 {
     volatile float *const fresh = b->set + b->set_floats * (size_t)b->sets;
     for (size_t i = (size_t)crew->thread * LINE; i < b->fresh_floats;
-         i += (size_t)crew->threads * LINE)
-        fresh[i] = fresh[i];
+         i += (size_t)crew->threads * LINE) {
+        const float same = fresh[i];
+        fresh[i] = same;
+    }
 }
 
 /* ... and what has been made is read. */
