@@ -143,4 +143,44 @@ static inline int64_t fill_run(struct store_session *session, int i, int epochs,
     return good ? id : 0;
 }
 
+/* A run that was disturbed and counted; its number, or 0. */
+static inline int64_t fill_disturbed_run(struct store_session *session)
+{
+    const struct run_spec spec = {.plugin = "mlp", .variant = "modern", .seed = 1};
+    struct run_plan plan = fill_plan(&fill_nets[1], 1, 1);
+    struct store_run *r = store_run_begin(session, &spec, NULL, NULL);
+    const int64_t id = r ? store_run_id(r) : 0;
+    const struct run_counter counters[] = {
+        {"steps", -1, "energy package-0", "rapl", 84, "", -1, -1, 42},
+        {"steps", -1, "energy package-0/dram", "rapl", 42, "", -1, -1, 42},
+        {"steps", -1, "cycles", "perf", 4.2e9, "", 1000, 250, 42},
+        {"steps", -1, "l2-misses", "papi", NAN, "this machine shows no PMU", -1, -1, 42},
+        {"3 C1 conv2d forward", 3, "cycles", "perf", 1e9, "", 1000, 1000, 42},
+    };
+    const struct run_end end = {.status = RUN_OK,
+                                .step_ms_median = 2,
+                                .step_ms_mad = 0.1,
+                                .step_ms_min = 1.9,
+                                .samples_per_s = NAN,
+                                .train_loss = NAN,
+                                .steps = 50,
+                                .tainted = "the neighbours had a party",
+                                .steady = RUN_UNSTEADY,
+                                .unsteady = "no steady state",
+                                .noise = {.steps = 42,
+                                          .wall_s = 2,
+                                          .cpu_s = 3.5,
+                                          .cpus = 2,
+                                          .steal_s = 0.5,
+                                          .foreign_s = NAN,
+                                          .freq_min_hz = NAN,
+                                          .freq_max_hz = NAN,
+                                          .switches = 7,
+                                          .throttles = -1}};
+    bool good = id && store_run_plan(r, &plan, NULL);
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        good = good && store_run_counter(r, &counters[i], NULL);
+    return good && store_run_end(r, &end, NULL) ? id : 0;
+}
+
 #endif

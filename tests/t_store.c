@@ -1,67 +1,15 @@
-/* t_store.c — the database: what goes in comes out, old and foreign files, two writers, kill -9.
+/* t_store.c — the database: what goes in comes out; several writers, kill -9.
  *
  *     t_store --fill 100000 FILE      makes a large database, for timing by hand */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "fill.h"
-#include "said.h"
 #include "stats/order.h"
-#include "store/migrations.h"
-#include "tap.h"
-
-static char folder[] = "/tmp/t_store.XXXXXX";
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static int64_t scalar(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_stmt *q = NULL;
-    int64_t value = -1;
-    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    sqlite3_busy_timeout(db, 5000);
-    if (sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-        value = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
-    sqlite3_close(db);
-    return value;
-}
-
-static bool execute(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_open(path, &db);
-    const bool good = sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
-    sqlite3_close(db);
-    return good;
-}
-
-static struct store *open_new(const char *path, struct store_session **session)
-{
-    struct err err = {0};
-    struct store *s = store_open(path, STORE_WRITE, &err);
-    *session = s ? store_session_begin(s, 0, NULL, &err) : NULL;
-    if (!*session) {
-        printf("Bail out! %s\n", err.text);
-        exit(1);
-    }
-    return s;
-}
+#include "store_test.h"
 
 static double median_of(const struct store_step *steps, size_t n)
 {
@@ -133,46 +81,6 @@ static void round_trip(void)
            "the interval of the median holds the median of the 490 warm steps");
 }
 
-/* A run that was disturbed and counted. */
-static int64_t disturbed_run(struct store_session *session)
-{
-    const struct run_spec spec = {.plugin = "mlp", .variant = "modern", .seed = 1};
-    struct run_plan plan = fill_plan(&fill_nets[1], 1, 1);
-    struct store_run *r = store_run_begin(session, &spec, NULL, NULL);
-    const int64_t id = r ? store_run_id(r) : 0;
-    const struct run_counter counters[] = {
-        {"steps", -1, "energy package-0", "rapl", 84, "", -1, -1, 42},
-        {"steps", -1, "energy package-0/dram", "rapl", 42, "", -1, -1, 42},
-        {"steps", -1, "cycles", "perf", 4.2e9, "", 1000, 250, 42},
-        {"steps", -1, "l2-misses", "papi", NAN, "this machine shows no PMU", -1, -1, 42},
-        {"3 C1 conv2d forward", 3, "cycles", "perf", 1e9, "", 1000, 1000, 42},
-    };
-    const struct run_end end = {.status = RUN_OK,
-                                .step_ms_median = 2,
-                                .step_ms_mad = 0.1,
-                                .step_ms_min = 1.9,
-                                .samples_per_s = NAN,
-                                .train_loss = NAN,
-                                .steps = 50,
-                                .tainted = "the neighbours had a party",
-                                .steady = RUN_UNSTEADY,
-                                .unsteady = "no steady state",
-                                .noise = {.steps = 42,
-                                          .wall_s = 2,
-                                          .cpu_s = 3.5,
-                                          .cpus = 2,
-                                          .steal_s = 0.5,
-                                          .foreign_s = NAN,
-                                          .freq_min_hz = NAN,
-                                          .freq_max_hz = NAN,
-                                          .switches = 7,
-                                          .throttles = -1}};
-    bool good = id && store_run_plan(r, &plan, NULL);
-    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
-        good = good && store_run_counter(r, &counters[i], NULL);
-    return good && store_run_end(r, &end, NULL) ? id : 0;
-}
-
 static void counters_and_noise(void)
 {
     const char *path = in_folder("noise.db");
@@ -182,7 +90,7 @@ static void counters_and_noise(void)
     struct run_counter *c;
     struct store_row row = {0};
     struct store_fact *f;
-    const int64_t id = disturbed_run(session), calm = fill_run(session, 1, 1, false);
+    const int64_t id = fill_disturbed_run(session), calm = fill_run(session, 1, 1, false);
     ok(id && store_row(s, id, &row, &err), "a disturbed run is recorded: %s", err.text);
     is_str(row.status, "ok", "it keeps its status");
     is_str(row.tainted, "the neighbours had a party", "and tells why it is tainted");
@@ -327,17 +235,6 @@ static void before_the_worker(void)
 
 /* ---- queries ------------------------------------------------------------------------ */
 
-static int count_of(struct store *s, const char *selector, const char *second, int last,
-                    bool newest)
-{
-    const char *selectors[] = {selector, second};
-    struct store_row *rows;
-    const struct store_query q = {selectors, !!selector + !!second, last, newest, false};
-    const int n = store_rows(s, &q, &rows, NULL);
-    free(rows);
-    return n;
-}
-
 static void queries(void)
 {
     struct store_session *session;
@@ -396,222 +293,6 @@ static void large(void)
     const double ms = (double)(clock_ns() - start) * 1e-6;
     ok(ms < 500, "all three in %.0f ms, wanted below 500", ms);
     store_close(s);
-}
-
-/* ---- files that are not as expected ---------------------------------------------------- */
-
-static void refuses(const char *path, int mode, const char *why, const char *about)
-{
-    struct err err = {0};
-    struct store *s = store_open(path, mode, &err);
-    ok(!s && strstr(err.text, why), "%s: %s", about, s ? "opened" : err.text);
-    store_close(s);
-}
-
-static void strangers(void)
-{
-    struct store_session *session;
-    struct err err = {0};
-    refuses(in_folder("none.db"), STORE_READ, "no database", "a file that is not there");
-    ok(access(in_folder("none.db"), F_OK) != 0, "reading makes no file");
-
-    execute(in_folder("foreign.db"), "CREATE TABLE t(x); PRAGMA application_id = 7");
-    refuses(in_folder("foreign.db"), STORE_WRITE, "another program", "a foreign database");
-    execute(in_folder("unmarked.db"), "CREATE TABLE t(x)");
-    refuses(in_folder("unmarked.db"), STORE_WRITE, "another program", "a database without a mark");
-
-    FILE *f = fopen(in_folder("text.db"), "w");
-    for (int i = 0; i < 200; i++)
-        fputs("this is no database\n", f);
-    fclose(f);
-    refuses(in_folder("text.db"), STORE_WRITE, "not a database", "a text file");
-    refuses(folder, STORE_WRITE, "", "a folder");
-    refuses("/proc/none/bench.db", STORE_WRITE, "cannot create folder",
-            "a folder that cannot be made");
-
-    struct store *s = open_new(in_folder("newer.db"), &session);
-    (void)fill_run(session, 1, 1, false);
-    (void)store_session_end(session, 0, NULL);
-    store_close(s);
-    execute(in_folder("newer.db"), "PRAGMA user_version = 99");
-    refuses(in_folder("newer.db"), STORE_WRITE, "newer", "writing to a newer schema");
-    s = store_open(in_folder("newer.db"), STORE_READ, &err);
-    ok(s && store_note(s) && strstr(store_note(s), "newer"),
-       "a newer schema is read, with a note: %s", s ? store_note(s) : err.text);
-    is_int(s ? count_of(s, NULL, NULL, 0, false) : -1, 1, "and its runs are shown");
-    store_close(s);
-}
-
-static void damage(void)
-{
-    struct store_session *session;
-    const char *path = in_folder("damaged.db");
-    struct err err = {0};
-    struct text said = {0};
-    struct store *s = open_new(path, &session);
-    for (int i = 0; i < 8; i++)
-        (void)fill_run(session, i, 3, true);
-    (void)store_session_end(session, 0, NULL);
-    ok(store_check(s, &said, &err) && strstr(text_str(&said), "8 runs"), "a sound database: %s",
-       text_str(&said));
-    store_close(s);
-
-    execute(path, "PRAGMA foreign_keys = OFF; DELETE FROM machine");
-    s = store_open(path, STORE_READ, &err);
-    ok(s && !store_check(s, &said, &err) && strstr(err.text, "machine"),
-       "a missing reference is found: %s", err.text);
-    store_close(s);
-
-    const int64_t page = scalar(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'run'");
-    const int fd = open(path, O_WRONLY);
-    char junk[4096];
-    memset(junk, 0x5a, sizeof junk);
-    ok(pwrite(fd, junk, sizeof junk, (page - 1) * 4096) == sizeof junk, "a page is overwritten");
-    close(fd);
-    err = (struct err){0};
-    s = store_open(path, STORE_READ, &err);
-    ok(!s || !store_check(s, &said, &err), "and noticed: %s", err.text);
-    store_close(s);
-    text_release(&said);
-}
-
-/* ---- migrations ----------------------------------------------------------------------------- */
-
-static const struct migration longer[] = {
-    {1,
-     "CREATE TABLE migration(version INTEGER PRIMARY KEY, applied_ms "
-     "INTEGER, tool TEXT, sql_sha256 TEXT); CREATE TABLE a(x)"},
-    {2, "ALTER TABLE a ADD COLUMN y; INSERT INTO a VALUES (1, 2)"},
-    {3, "CREATE TABLE b(z)"},
-    {0, NULL}};
-static const struct migration shorter[] = {
-    {1,
-     "CREATE TABLE migration(version INTEGER PRIMARY KEY, applied_ms "
-     "INTEGER, tool TEXT, sql_sha256 TEXT); CREATE TABLE a(x)"},
-    {0, NULL}};
-static const struct migration broken[] = {
-    {1, "CREATE TABLE a(x)"}, {2, "CREATE TABLE b(z); CREATE TABLE b(z)"}, {0, NULL}};
-
-static bool migrate(const char *path, const struct migration *list, struct err *err)
-{
-    struct sql s = {.path = path};
-    sqlite3_open(path, &s.db);
-    sqlite3_busy_timeout(s.db, 5000);
-    const bool good = store_migrate(&s, list, err);
-    sql_close(&s);
-    return good;
-}
-
-static void migrations(void)
-{
-    const char *path = in_folder("old.db");
-    struct err err = {0};
-    ok(migrate(path, shorter, &err), "an empty file becomes schema 1: %s", err.text);
-    ok(access(in_folder("old.db.schema0.bak"), F_OK) != 0, "nothing to copy then");
-    ok(migrate(path, longer, &err), "schema 1 becomes schema 3: %s", err.text);
-    is_int(scalar(path, "PRAGMA user_version"), 3, "and says so");
-    is_int(scalar(path, "SELECT count(*) FROM migration"), 3, "three steps are on record");
-    is_int(scalar(path, "SELECT count(*) FROM a"), 1, "each was done once");
-    is_int(scalar(in_folder("old.db.schema1.bak"), "PRAGMA user_version"), 1,
-           "a copy of schema 1 was kept");
-    ok(migrate(path, longer, &err), "migrating again does nothing");
-    is_int(scalar(path, "SELECT count(*) FROM a"), 1, "indeed");
-    ok(!migrate(path, broken, &err) || scalar(path, "PRAGMA user_version") == 3, "no way back");
-
-    const char *bad = in_folder("bad.db");
-    migrate(bad, shorter, &err);
-    err = (struct err){0};
-    ok(!migrate(bad, broken, &err) && strstr(err.text, "migration 2"), "a step that fails: %s",
-       err.text);
-    is_int(scalar(bad, "PRAGMA user_version"), 1, "leaves the schema as it was");
-    is_int(scalar(bad, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0,
-           "and half of nothing");
-}
-
-/* Runs written by schema 1, as they were, then brought forward. */
-static void from_schema_1(void)
-{
-    const char *path = in_folder("one.db");
-    const struct migration first[] = {store_migrations[0], {0, NULL}};
-    struct err err = {0};
-    ok(migrate(path, first, &err), "a database of schema 1: %s", err.text);
-    ok(execute(path,
-               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
-               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
-               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
-               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
-               "(1, 's', 'run', 'bench', 1, 1, 5);"
-               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
-               "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, epochs) "
-               "VALUES (1, 'r', 1, 1, 5, 'ok', 2);"
-               "INSERT INTO value(run_id, metric_id, how, value) SELECT 1, id, 'median', 0.002 "
-               "FROM metric WHERE name = 'step_s'"),
-       "with a run in it");
-    const int64_t before = scalar(path, "SELECT value * 1e9 FROM v_series");
-    struct store *s = store_open(path, STORE_READ, &err);
-    ok(!s && strstr(err.text, "bench db migrate"), "is not read as it is: %s", err.text);
-    s = store_open(path, STORE_WRITE, &err);
-    ok(s && store_schema(s) == STORE_SCHEMA, "opened for writing it becomes schema %d",
-       STORE_SCHEMA);
-    struct store_row row = {0};
-    struct text said = {0};
-    ok(s && store_row(s, 1, &row, &err), "its run is there: %s", err.text);
-    ok(row.step_ms == 2 && !*row.tainted && row.steady == RUN_STEADY_UNKNOWN,
-       "as it was; of taint and steadiness nothing is known");
-    is_int(count_of(s, "lenet5", NULL, 0, true), 1, "it is still the newest of its kind");
-    ok(s && store_check(s, &said, &err), "and sound: %s%s", text_str(&said), err.text);
-    struct store_session *session = s ? store_session_begin(s, 0, NULL, &err) : NULL;
-    ok(session && disturbed_run(session), "new runs go in beside it");
-    (void)store_session_end(session, 0, NULL);
-    store_close(s);
-    text_release(&said);
-    is_int(scalar(path, "SELECT value * 1e9 FROM v_series WHERE run_id = 1"), before,
-           "the same series of numbers before and after");
-    is_int(scalar(in_folder("one.db.schema1.bak"), "PRAGMA user_version"), 1,
-           "a copy of the old file was kept");
-}
-
-/* Schema 2 had no place for what a network says. */
-static void from_schema_2(void)
-{
-    const char *path = in_folder("two-schemas.db");
-    const struct migration first[] = {store_migrations[0], store_migrations[1], {0, NULL}};
-    const struct run_sample plain = said_plain();
-    const struct run_end end = {.status = RUN_OK};
-    struct store_row row = {0};
-    struct run_sample *said;
-    struct err err = {0};
-    ok(migrate(path, first, &err), "a database of schema 2: %s", err.text);
-    struct store *s = store_open(path, STORE_READ, &err);
-    ok(!s && strstr(err.text, "has schema 2, this program reads 3: `bench db migrate`"), "%s",
-       err.text);
-    ok(execute(path,
-               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
-               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
-               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
-               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
-               "(1, 's', 'run', 'bench', 1, 1, 5);"
-               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
-               "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, tainted) "
-               "VALUES (1, 'r', 1, 1, 5, 'ok', 'noise')"),
-       "with a run in it");
-    s = store_open(path, STORE_WRITE, &err);
-    ok(s && store_schema(s) == 3, "becomes schema 3");
-    ok(s && store_row(s, 1, &row, &err) && strcmp(row.tainted, "noise") == 0, "its run is there");
-    is_int(store_samples(s, 1, &said, &err), 0, "and says nothing");
-    store_samples_free(said, 0);
-    struct store_session *session = store_session_begin(s, 0, NULL, &err);
-    const struct run_spec spec = {.plugin = "lenet5", .variant = "x", .seed = 1};
-    struct store_run *r = store_run_begin(session, &spec, NULL, &err);
-    const int64_t id = store_run_id(r);
-    ok(store_run_sample(r, &plain, &err) && store_run_end(r, &end, &err) &&
-           store_samples(s, id, &said, &err) == 1 && said_same(&plain, said),
-       "a new one does");
-    store_samples_free(said, 1);
-    (void)store_session_end(session, 0, NULL);
-    store_close(s);
-    is_int(scalar(in_folder("two-schemas.db.schema2.bak"), "PRAGMA user_version"), 2,
-           "a copy of the old file was kept");
 }
 
 /* ---- several processes ---------------------------------------------------------------------- */
@@ -683,23 +364,6 @@ static void killed(void)
            0, "every run that ended has all its epochs");
 }
 
-static void read_only(void)
-{
-    if (geteuid() == 0) {
-        skip("root may write anywhere");
-        return;
-    }
-    struct err err = {0};
-    chmod(in_folder("queries.db"), 0444);
-    refuses(in_folder("queries.db"), STORE_WRITE, "cannot write", "a read-only file");
-    chmod(folder, 0555);
-    refuses(in_folder("x.db"), STORE_WRITE, "", "a read-only folder");
-    struct store *s = store_open(in_folder("queries.db"), STORE_READ, &err);
-    ok(s && count_of(s, NULL, NULL, 0, false) == 40, "but it can be read: %s", err.text);
-    store_close(s);
-    chmod(folder, 0755);
-}
-
 static void where(void)
 {
     setenv("BENCH_DB", "/some/where.db", 1);
@@ -727,8 +391,7 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--fill") == 0)
         return fill(atoi(argv[2]), argv[3]);
-    if (!mkdtemp(folder))
-        return 1;
+    make_folder();
     round_trip();
     counters_and_noise();
     sayings();
@@ -736,18 +399,9 @@ int main(int argc, char **argv)
     before_the_worker();
     queries();
     large();
-    strangers();
-    damage();
-    migrations();
-    from_schema_1();
-    from_schema_2();
     two_writers();
     killed();
-    read_only();
     where();
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    if (system(command) != 0)
-        printf("# could not remove %s\n", folder);
+    remove_folder();
     return done();
 }

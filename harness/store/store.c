@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "store/migrations.h"
 #include "store/store_inside.h"
 
@@ -140,13 +141,17 @@ static bool connect_to(struct store *s, const char *uri, int flags, struct err *
 }
 
 /* A write-ahead log in a folder where we may not write cannot be read as such: SQLite must
- * be told that nobody else writes. True when the file has been opened that way. */
-static bool reopen_immutable(struct store *s)
+ * be told that nobody else writes, in a URI. */
+static bool reopen_immutable(struct store *s, struct err *err)
 {
-    char *uri = xprintf("file:%s?immutable=1", s->path);
+    struct text uri = {0};
+    text_add(&uri, "file:");
+    for (const char *c = s->path; *c; c++)
+        text_add(&uri, strchr("?#%", *c) ? "%%%02x" : "%c", (unsigned char)*c);
+    text_add(&uri, "?immutable=1");
     sql_close(&s->sql);
-    const bool good = !strpbrk(s->path, "?#%") && connect_to(s, uri, SQLITE_OPEN_READONLY, NULL);
-    free(uri);
+    const bool good = connect_to(s, text_str(&uri), SQLITE_OPEN_READONLY, err);
+    text_release(&uri);
     return good;
 }
 
@@ -160,8 +165,9 @@ static bool open_to_read(struct store *s, struct err *err)
                        s->path);
     if (!connect_to(s, s->path, SQLITE_OPEN_READONLY, err))
         return false;
-    if (!check_owner(s, &version, err) &&
-        (access(s->path, W_OK) == 0 || !reopen_immutable(s) || !check_owner(s, &version, err)))
+    const bool writable = access(s->path, W_OK) == 0;
+    if (!check_owner(s, &version, writable ? err : NULL) &&
+        (writable || !reopen_immutable(s, err) || !check_owner(s, &version, err)))
         return false;
     return prepare_to_read(s, version, err);
 }
