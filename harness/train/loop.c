@@ -35,7 +35,8 @@ struct loop {
     size_t room;
     int epoch;     /* being trained, from 0 */
     int evaluated; /* epochs that ended, by a limit too, with an evaluation */
-    double smooth_loss, smooth_metric;
+    int accuracy;  /* which metric is called so; -1: none */
+    double smooth_loss, smooth_accuracy;
     long long profiled; /* steps before per-op timing began; -1: not yet */
     bool stop;          /* the reason is in `end` */
     struct judge judge; /* what was said when training had ended */
@@ -66,7 +67,7 @@ static void tell_progress(struct loop *l, int64_t now)
         .epoch = l->epoch,
         .step = l->t.steps,
         .loss = l->smooth_loss,
-        .accuracy = l->smooth_metric,
+        .accuracy = l->smooth_accuracy,
         .samples_per_s = (double)l->t.plan.batch * (double)l->t.steps / (l->steps_ns * 1e-9),
         .eta_s = eta(l, now),
     };
@@ -191,8 +192,8 @@ static void step(struct loop *l, struct sums *sums)
     for (int i = 0; i < sums->metrics; i++)
         sums->metric[i] += weight * (double)program_metric(p, i);
     l->smooth_loss = smoothed(l->smooth_loss, (double)program_loss(p));
-    if (sums->metrics)
-        l->smooth_metric = smoothed(l->smooth_metric, (double)program_metric(p, 0));
+    if (l->accuracy >= 0)
+        l->smooth_accuracy = smoothed(l->smooth_accuracy, (double)program_metric(p, l->accuracy));
     if (l->spec->max_steps > 0 && l->t.steps >= l->spec->max_steps)
         stop(l, RUN_OK, "%lld steps", l->t.steps);
     look_around(l, after);
@@ -238,13 +239,19 @@ static void keep_scores(struct run_end *end, const struct score *score)
     end->metrics = score->metrics;
 }
 
+/* Does an evaluation, or the best of them, meet --to-accuracy? */
+static bool reaches_target(const struct loop *l, const struct run_metric *metric, int metrics)
+{
+    const double target = l->spec->to_accuracy;
+    return target > 0 && l->accuracy >= 0 && l->accuracy < metrics &&
+           metric[l->accuracy].value >= target;
+}
+
 /* Is this evaluation the last? A run that looks at a few steps does not ask what was learnt. */
 static bool is_final(const struct loop *l, const struct score *score)
 {
-    const struct run_spec *s = l->spec;
-    const bool reached =
-        s->to_accuracy > 0 && score->metrics > 0 && score->metric[0].value >= s->to_accuracy;
-    return s->max_steps <= 0 && (l->stop || reached || l->epoch + 1 >= l->t.recipe.epochs);
+    const bool reached = reaches_target(l, score->metric, score->metrics);
+    return l->spec->max_steps <= 0 && (l->stop || reached || l->epoch + 1 >= l->t.recipe.epochs);
 }
 
 /* Fills what the evaluation knows; false when it met a NaN or was interrupted. */
@@ -309,12 +316,26 @@ static void run_epoch(struct loop *l)
 
 static void check_target(struct loop *l)
 {
-    const double target = l->spec->to_accuracy;
-    if (target <= 0 || l->end.status != RUN_OK)
+    if (l->spec->to_accuracy <= 0 || l->end.status != RUN_OK)
         return;
-    l->end.target_missed = !(l->end.metrics > 0 && l->end.best[0].value >= target);
+    l->end.target_missed = !reaches_target(l, l->end.best, l->end.metrics);
     if (!l->end.target_missed)
-        stop(l, RUN_OK, "reached %g", target);
+        stop(l, RUN_OK, "reached %g", l->spec->to_accuracy);
+}
+
+/* By how much, and what else ended the run. */
+static void tell_missed(struct run_end *e, int accuracy, double target)
+{
+    char how[RUN_TEXT], why[RUN_TEXT];
+    if (!e->target_missed)
+        return;
+    if (e->metrics > accuracy)
+        snprintf(how, sizeof how, "accuracy %.2f %% at best, wanted %g %%",
+                 e->best[accuracy].value, target);
+    else
+        snprintf(how, sizeof how, "nothing was evaluated, wanted an accuracy of %g %%", target);
+    snprintf(why, sizeof why, "%s", e->reason);
+    snprintf(e->reason, sizeof e->reason, "%.200s%s%.200s", how, *why ? "; " : "", why);
 }
 
 /* --------------------------------------------------------------------- the end */
@@ -373,6 +394,7 @@ static void train(struct loop *l, void (*say)(const char *what))
         run_epoch(l);
         check_target(l);
     }
+    tell_missed(&l->end, l->accuracy, l->spec->to_accuracy);
     tell_samples(l);
     sum_up(l);
     profile_tell_layers(l->t.program, l->sink);
@@ -396,6 +418,24 @@ static void save(struct loop *l)
         stop(l, RUN_FAILED, "--save: %s", err.text);
 }
 
+static int find_accuracy(const struct program *p)
+{
+    const struct tensor *metric;
+    for (int i = 0; (metric = program_tensor(p, TENSOR_METRIC, i)) && i < RUN_METRICS; i++)
+        if (strcmp(metric->name, "accuracy") == 0)
+            return i;
+    return -1;
+}
+
+/* --to-accuracy is a percentage, which a loss is not. */
+static bool check_wishes(const struct loop *l, struct err *err)
+{
+    const struct tensor *first = program_tensor(l->t.program, TENSOR_METRIC, 0);
+    return l->spec->to_accuracy <= 0 || l->accuracy >= 0 ||
+           err_status(err, EXIT_USAGE, "--to-accuracy: %s:%s has none, it is judged by its %s",
+                      l->t.plan.plugin, l->t.plan.variant, first ? first->name : "loss");
+}
+
 /* A refused plugin is not a failed run; both remember what the command line would exit with. */
 static void refuse(struct run_end *end, const struct err *err)
 {
@@ -417,13 +457,17 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
                 .train_loss = NAN},
         .born = clock_ns(),
         .smooth_loss = NAN,
-        .smooth_metric = NAN,
+        .smooth_accuracy = NAN,
         .profiled = -1,
     };
     struct err err = {0};
     bool fine = kn_init(spec->isa, &err) || err_status(&err, EXIT_USAGE, "%s", err.text);
     fine = fine && gauges_init(&l.gauges, spec, &err);
     fine = fine && trainer_open(&l.t, spec, 0, say, &err);
+    if (fine) {
+        l.accuracy = find_accuracy(l.t.program);
+        fine = check_wishes(&l, &err);
+    }
     if (fine) {
         if (sink->plan)
             sink->plan(sink->arg, &l.t.plan);
@@ -435,8 +479,8 @@ void loop_run(const struct run_spec *spec, const struct run_sink *sink,
             train(&l, say);
             save(&l);
         }
-        trainer_close(&l.t);
     }
+    trainer_close(&l.t);
     if (!fine)
         refuse(&l.end, &err);
     if (!fine && loop_stop) /* before the first step: decoding may take minutes */

@@ -33,7 +33,7 @@ struct run_spec {
     const char *counters;    /* NULL, or events to count: "cycles,l2miss" (perf/counters.h) */
     int epochs, batch, threads;
     double rate;         /* peak learning rate */
-    double to_accuracy;  /* %, stop when the first metric reaches it */
+    double to_accuracy;  /* %, stop when the accuracy of the test set reaches it */
     double time_budget;  /* s of training, evaluation included */
     long long max_steps; /* stop after so many steps */
     int64_t seed;        /* >= 0 */
@@ -160,7 +160,7 @@ enum run_steady { RUN_STEADY_UNKNOWN, RUN_STEADY, RUN_UNSTEADY };
 
 struct run_end {
     int status;            /* enum run_status */
-    char reason[RUN_TEXT]; /* why not ok; or "reached 90 %", "time budget", "" */
+    char reason[RUN_TEXT]; /* why not ok, or not at the target; or "reached 90", "time budget of 5 s", "" */
     bool target_missed;    /* --to-accuracy was asked for and not reached */
     int signal, exit_code;
     long long steps;
