@@ -186,7 +186,7 @@ static void test_text(void)
     is_int(vocabulary_count(s.vocabulary[0]), 3, "of the training part only");
     ok(strstr(text_str(&s.notes), "left out of the test part: 1 characters"), "%s",
        text_str(&s.notes));
-    is_str(s.name, "text", "of nobody knows which file");
+    is_str(s.name, "text:a.txt", "called after its file");
     const struct sequence_input *next = sequences_input(&s, "next");
     ok(next && next->skip == 1 && next->pad == -1 && sequences_input(&s, "length"), "inputs");
     sequences_close(&s);
@@ -220,7 +220,17 @@ static void test_text(void)
     refused("text", "/nowhere/at/all", "no file, folder, set or task '/nowhere/at/all'");
     refused("text", "fashion-mnist", "the set 'fashion-mnist' holds images");
     refused("text", "kjw", "did you mean 'kjv'");
-    refused("text:x", scratch_path("a.txt"), "expected text or text:STEPS");
+    refused("text:x", scratch_path("a.txt"), "expected text, text:STEPS, of 1 to 100000");
+    refused("text:0", scratch_path("a.txt"), "expected text, text:STEPS, of 1 to 100000");
+    char placed[4096];
+    snprintf(placed, sizeof placed, "text:%s", scratch_path("a.txt"));
+    ok(open_task("words", placed, &s, &err) && s.window == 0 && strcmp(s.name, "text:a.txt") == 0,
+       "a kind and a file%s", err.text);
+    sequences_close(&s);
+    snprintf(placed, sizeof placed, "text:7:%s/", folder("many"));
+    ok(open_task("words", placed, &s, &err) && s.window == 7 && strcmp(s.name, "text:many") == 0,
+       "a kind, a number and a folder, whose name is the set's%s", err.text);
+    sequences_close(&s);
     refused("text", "kjv-rv", "are pairs");
 }
 
@@ -232,7 +242,9 @@ static void test_items(void)
     for (int i = 0; i < 400; i++)
         text_add(&t, "%s%d\n", i % 2 ? "anna" : "bo", i);
     text_add(&t, "\n\nB\xc4r\n");
-    ok(open_task("lines", put("lines.txt", text_str(&t)), &s, &err), "lines%s", err.text);
+    refused("lines:x", put("lines.txt", text_str(&t)), "expected lines:FILE");
+    refused("lines", NULL, "expected lines:FILE");
+    ok(open_task("lines", scratch_path("lines.txt"), &s, &err), "lines%s", err.text);
     is_int(s.items[SPLIT_TRAIN] + s.items[SPLIT_VALID] + s.items[SPLIT_TEST], 400,
            "all good lines");
     ok(s.items[SPLIT_TEST] > 5 && s.items[SPLIT_TEST] < 45 && s.items[SPLIT_VALID] > 5,
@@ -256,7 +268,11 @@ static void test_items(void)
     const char *classes = folder("classes");
     put("classes/German.txt", text_str(&b));
     put("classes/Danish.txt", text_str(&a));
+    put("classes/Danish.gz", text_str(&a));
+    refused("names", classes, "holds two files of class 'Danish'");
+    remove(scratch_path("classes/Danish.gz"));
     ok(open_task("names", classes, &s, &err), "names%s", err.text);
+    is_str(s.name, "names:classes", "called after the folder");
     is_str(s.class_names[0], "Danish", "classes in order of names");
     is_int(sequences_input(&s, "label")->tokens, 2, "two");
     wrong = 0;
@@ -317,7 +333,7 @@ static void test_parallel(void)
     put("pairs/test_2016.en", "The cat sleeps.\n");
     put("pairs/test_2016.de", "Die Katze schläft.\n");
     ok(open_task("pairs", p, &s, &err), "two files%s", err.text);
-    is_str(s.name, "pairs-en-de", "English to German, if nothing is said");
+    is_str(s.name, "pairs-en-de:pairs", "English to German, if nothing is said");
     is_int(s.items[SPLIT_TRAIN], 4, "training pairs");
     is_int(s.items[SPLIT_TEST], 1, "test pairs");
     is_pair(&s, SPLIT_TEST, 0, "the cat <unk>.", "die katze <unk>.");
@@ -332,16 +348,19 @@ static void test_parallel(void)
     ok(open_task("pairs:de-en", p, &s, &err), "the other way%s", err.text);
     is_pair(&s, SPLIT_TRAIN, 0, "der hund rennt.", "the dog runs.");
     sequences_close(&s);
-    refused("pairs:en-fr", p, "but no test.fr");
-    refused("pairs:en", p, "expected pairs or pairs:A-B");
-    refused("pairs:en-en", p, "expected pairs or pairs:A-B");
-    refused("pairs:../x-de", p, "expected pairs or pairs:A-B");
+    refused("pairs:en-fr", p, "expected train.en and train.fr, found no train.fr");
+    refused("pairs:en", p, "expected pairs, pairs:A-B of two languages");
+    refused("pairs:en-en", p, "expected pairs, pairs:A-B of two languages");
+    refused("pairs:../x-de", p, "expected pairs, pairs:A-B of two languages");
     refused("pairs:", p, "expected KIND");
     refused("pairs:", NULL, "expected KIND");
     refused("text", "pairs:", "expected KIND");
+    put("pairs/train.fr", "a\n");
+    refused("pairs:en-fr", p, "test_2016.en': expected its translation beside it");
+    remove(scratch_path("pairs/train.fr"));
     char placed[4096];
     snprintf(placed, sizeof placed, "pairs:de-en:%s", p);
-    ok(open_task("pairs", placed, &s, &err) && strcmp(s.name, "pairs-de-en") == 0,
+    ok(open_task("pairs", placed, &s, &err) && strcmp(s.name, "pairs-de-en:pairs") == 0,
        "languages and folder at once%s", err.text);
     sequences_close(&s);
     put("pairs/train.de", "Der Hund rennt.\nDie Katze rennt!\nleer\n");

@@ -212,37 +212,65 @@ static bool choose_languages(const struct sequence_task *t, const char *folder,
     return fine;
 }
 
+/* "pairs-en-de:multi30k", or without languages where there are none. */
+static char *name_of(char language[2][16], const char *data)
+{
+    char kind[48] = "pairs";
+    if (language[0][0])
+        snprintf(kind, sizeof kind, "pairs-%s-%s", language[0], language[1]);
+    return place_name(kind, data);
+}
+
+/* The files of a split, NULL where there is none; malloc'ed. */
+static void find_files(const char *folder, int split, char language[2][16], char *path[2])
+{
+    static const char *const stem[SPLITS] = {"train", "val", "test"};
+    char ending[20];
+    for (int side = 0; side < 2; side++) {
+        snprintf(ending, sizeof ending, ".%.15s", language[side]);
+        path[side] = folder_file(folder, stem[split], ending);
+        if (!path[side] && split == SPLIT_VALID)
+            path[side] = folder_file(folder, "valid", ending);
+    }
+}
+
+/* Only training may not lack altogether. */
+static bool both_or_none(const char *folder, int split, char language[2][16], char *const path[2],
+                         struct err *err)
+{
+    if (split == SPLIT_TRAIN && !(path[0] && path[1]))
+        return err_set(err, "'%s': expected train.%s and train.%s, found %s%s", folder, language[0],
+                       language[1], path[0] || path[1] ? "no train." : "neither",
+                       path[0]   ? language[1]
+                       : path[1] ? language[0]
+                                 : "");
+    if (!path[0] == !path[1])
+        return true;
+    return err_set(err,
+                   "'%s': expected its translation beside it, but no file of that kind ends in "
+                   ".%s",
+                   path[0] ? path[0] : path[1], language[path[0] ? 1 : 0]);
+}
+
 static bool read_folder(const struct sequence_task *t, const char *folder, struct pairs *p,
                         struct sequences *s, struct err *err)
 {
-    static const char *const stem[SPLITS] = {"train", "val", "test"};
-    char language[2][16] = {"", ""}, ending[20];
+    char language[2][16] = {"", ""};
+    char *path[SPLITS][2] = {{NULL}};
     bool fine = choose_languages(t, folder, language, err);
-    bool test = false;
-    for (int split = SPLITS; fine && split-- > 0;) {
-        char *path[2];
-        for (int side = 0; side < 2; side++) {
-            snprintf(ending, sizeof ending, ".%.15s", language[side]);
-            path[side] = folder_file(folder, stem[split], ending);
-            if (!path[side] && split == SPLIT_VALID)
-                path[side] = folder_file(folder, "valid", ending);
-        }
-        if (path[0] && path[1])
-            fine = read_parallel(path, split == SPLIT_TRAIN && !test ? PAIR_BY_HASH : split, p,
-                                 &s->notes, err);
-        else if (split == SPLIT_TRAIN && !path[0] && !path[1])
-            fine = err_set(err, "'%s': expected train.%s and train.%s, found neither", folder,
-                           language[0], language[1]);
-        else if (path[0] || path[1])
-            fine = err_set(err, "'%s' holds %s.%s but no %s.%s", folder, stem[split],
-                           language[path[0] ? 0 : 1], stem[split], language[path[0] ? 1 : 0]);
-        test = test || (split == SPLIT_TEST && path[0]);
-        free(path[0]);
-        free(path[1]);
+    for (int split = 0; fine && split < SPLITS; split++) {
+        find_files(folder, split, language, path[split]);
+        fine = both_or_none(folder, split, language, path[split], err);
     }
-    char *name = xprintf("pairs-%s-%s", language[0], language[1]);
-    s->name = fine ? xstrdup(name) : NULL;
-    free(name);
+    for (int split = SPLITS; fine && split-- > 0;)
+        if (path[split][0])
+            fine = read_parallel(
+                path[split], split == SPLIT_TRAIN && !path[SPLIT_TEST][0] ? PAIR_BY_HASH : split, p,
+                &s->notes, err);
+    for (int i = 0; i < 2 * SPLITS; i++)
+        free(path[i / 2][i % 2]);
+    if (fine)
+        s->name = name_of(language, folder);
     return fine;
 }
 
@@ -304,13 +332,14 @@ static char *test_beside(const char *path)
     return NULL;
 }
 
-static bool read_file(const char *path, struct pairs *p, struct sequences *s, struct err *err)
+static bool read_file(const char *path, char language[2][16], struct pairs *p, struct sequences *s,
+                      struct err *err)
 {
     char *test = test_beside(path);
     const bool fine = read_lines(path, test ? SPLIT_TRAIN : PAIR_BY_HASH, p, &s->notes, err) &&
                       (!test || read_lines(test, SPLIT_TEST, p, &s->notes, err));
     free(test);
-    s->name = xstrdup("pairs");
+    s->name = name_of(language, path);
     return fine;
 }
 
@@ -416,7 +445,9 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
     if (t->parameter[0] && !read_languages(t->parameter, language))
         return err_status(
             err, EXIT_USAGE,
-            "task '%s': expected pairs or pairs:A-B of two languages, as in pairs:en-de", t->task);
+            "task '%s': expected pairs, pairs:A-B of two languages, as in pairs:en-de, or "
+            "pairs:A-B:PLACE",
+            t->task);
     const struct text_set *set = w->data ? text_set_find(w->data) : choose_set(language);
     if (set && !set->language[0][0])
         fine = err_status(err, EXIT_USAGE,
@@ -431,7 +462,7 @@ static bool open_pairs(const struct sequence_task *t, const struct sequence_wish
     else {
         s->path = xstrdup(w->data);
         fine = is_folder(w->data) ? read_folder(t, w->data, &p, s, err)
-                                  : read_file(w->data, &p, s, err);
+                                  : read_file(w->data, language, &p, s, err);
     }
     if (fine)
         make(&p, s);

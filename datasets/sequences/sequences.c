@@ -150,23 +150,31 @@ size_t sequences_longest(const struct sequences *s, const struct sequence_input 
 
 /* ------------------------------------------------------------------- opening */
 
-/* "KIND:PARAMETER:PLACE" says where the task's files are; NULL: it does not. */
-static const char *place_behind(const char *task)
+static bool is_there(const char *data)
 {
-    const char *first = strchr(task, ':'), *second = first ? strchr(first + 1, ':') : NULL;
-    return second ? second + 1 : NULL;
+    struct stat st;
+    return text_set_find(data) || stat(data, &st) == 0;
 }
 
-static bool parse(const char *task, struct sequence_task *t, struct err *err)
+/* Something that is there, and no number or name of languages that happens to be called so. */
+static bool is_place(const char *word) { return strpbrk(word, "/.") && is_there(word); }
+
+/* KIND, KIND:PARAMETER, KIND:PARAMETER:PLACE or KIND:PLACE; *place: where the task's files are, or
+ * NULL. */
+static bool parse(const char *task, struct sequence_task *t, const char **place, struct err *err)
 {
     *t = (struct sequence_task){.task = task};
     const size_t n = strcspn(task, ":");
     const char *parameter = task[n] ? task + n + 1 : "";
-    const size_t length = strcspn(parameter, ":");
-    if (n == 0 || n >= sizeof t->kind || (task[n] && length == 0) || length >= sizeof t->parameter)
+    const bool none = is_place(parameter);
+    const size_t length = none ? 0 : strcspn(parameter, ":");
+    if (n == 0 || n >= sizeof t->kind || (task[n] && length == 0 && !none) ||
+        length >= sizeof t->parameter)
         return err_status(err, EXIT_USAGE,
-                          "task '%.80s': expected KIND, KIND:PARAMETER or KIND:PARAMETER:PLACE",
+                          "task '%.80s': expected KIND, KIND:PARAMETER, KIND:PLACE or "
+                          "KIND:PARAMETER:PLACE, a place being a file or a folder",
                           task);
+    *place = none ? parameter : parameter[length] ? parameter + length + 1 : NULL;
     memcpy(t->kind, task, n);
     memcpy(t->parameter, parameter, length);
     if (!text_to_int(t->parameter, 1, SEQUENCE_STEPS, &t->number))
@@ -194,12 +202,6 @@ static bool is_task(const char *data)
         if (strlen(sources[i]->kind) == n && strncmp(sources[i]->kind, data, n) == 0)
             return true;
     return false;
-}
-
-static bool is_there(const char *data)
-{
-    struct stat st;
-    return text_set_find(data) || stat(data, &st) == 0;
 }
 
 static bool refuse_data(const char *data, struct err *err)
@@ -231,9 +233,10 @@ bool sequences_open(const char *task, const struct sequence_wish *wish, struct s
         task = w.data;
         w.data = NULL;
     }
-    if (!parse(task, &t, err))
+    const char *place = NULL;
+    if (!parse(task, &t, &place, err))
         return false;
-    w.data = w.data ? w.data : place_behind(task);
+    w.data = w.data ? w.data : place;
     const struct sequence_source *source = find_source(t.kind);
     if (!source)
         return refuse_kind(t.kind, err);

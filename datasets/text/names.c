@@ -72,6 +72,16 @@ static bool read_class(const char *path, int32_t label, struct sequences *s, str
     return fine;
 }
 
+/* Arabic.txt and Arabic.txt.gz would be one class, or a copy. */
+static bool is_new_class(const char *folder, char *const *class, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(class[i], class[n]) == 0)
+            return err_set(err, "'%s' holds two files of class '%s': expected one", folder,
+                           class[n]);
+    return true;
+}
+
 static bool read_classes(const char *folder, struct sequences *s, struct err *err)
 {
     size_t count;
@@ -85,7 +95,7 @@ static bool read_classes(const char *folder, struct sequences *s, struct err *er
     for (size_t i = 0; fine && i < count; i++) {
         char *path = xprintf("%s/%s", folder, names[i]);
         s->class_names[i] = bare_name(names[i], ".txt");
-        fine = read_class(path, (int32_t)i, s, err);
+        fine = is_new_class(folder, s->class_names, i, err) && read_class(path, (int32_t)i, s, err);
         free(path);
     }
     folder_names_free(names);
@@ -163,7 +173,7 @@ static bool open_names(const struct sequence_task *t, const struct sequence_wish
 {
     if (t->parameter[0])
         return err_status(err, EXIT_USAGE, "task '%s': names take no parameter", t->task);
-    s->name = xstrdup("names");
+    s->name = w->data ? place_name("names", w->data) : xstrdup("names");
     s->vocabulary[0] = vocabulary_new(TOKEN_CHARACTERS, true);
     s->synthetic = !w->data;
     if (s->synthetic) {

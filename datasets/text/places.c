@@ -164,7 +164,24 @@ char *bare_name(const char *name, const char *more)
     cut_off(bare, ".gz");
     cut_off(bare, ".xz");
     cut_off(bare, more);
+    for (char *c = bare; *c; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
     return bare;
+}
+
+char *place_name(const char *kind, const char *path)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t from = end;
+    while (from > 0 && path[from - 1] != '/')
+        from--;
+    char *last = xprintf("%.*s", (int)(end - from), path + from), *bare = bare_name(last, "");
+    char *name = xprintf("%s:%s", kind, bare);
+    free(last);
+    free(bare);
+    return name;
 }
 
 static bool fits(const char *name, const char *stem, const char *ending)

@@ -43,7 +43,12 @@ void folder_names_free(char **names);
 
 bool is_folder(const char *path);
 
-/* The name without .gz or .xz, and without `more` (".txt"), malloc'ed. */
+/* What to call a set that was found at `path`, malloc'ed: "KIND:name", of the file without .gz or .xz
+ * or of the folder. */
+char *place_name(const char *kind, const char *path);
+
+/* The name without .gz or .xz, and without `more` (".txt"), for people to read: what controls a
+ * terminal is a '?'. Malloc'ed. */
 char *bare_name(const char *name, const char *more);
 
 #endif

@@ -37,24 +37,26 @@ static const struct {
     {"names", "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"},
 };
 
-static const char *name_of(const struct text_file *f, const char *otherwise)
+/* The name of a set of which this is the first file; malloc'ed. */
+static char *name_of(const struct text_file *f, const char *kind, const char *data)
 {
     char sum[SHA256_HEX];
     sha256_of(f->bytes, f->n, sum);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(sum, known[i].sha256) == 0)
-            return known[i].name;
-    return otherwise;
+            return xstrdup(known[i].name);
+    return place_name(kind, data);
 }
 
-static bool add_file(const char *path, const char *otherwise, struct text *part,
-                     struct sequences *s, struct err *err)
+/* A set is called after its first file, if everybody knows it, unless it has a name. */
+static bool add_file(const char *path, const char *kind, struct text *part, struct sequences *s,
+                     struct err *err)
 {
     struct text_file f;
     if (!text_file_read(path, &f, err))
         return false;
     if (!s->name)
-        s->name = xstrdup(name_of(&f, otherwise));
+        s->name = name_of(&f, kind, s->path);
     const bool fine = text_file_add(&f, part, &s->notes, err);
     text_file_release(&f);
     return fine;
@@ -95,6 +97,8 @@ static bool read_folder(const char *folder, const char *kind, struct text *all, 
     if (!names)
         return false;
     bool fine = count > 0 || err_set(err, "'%s' holds no files: expected some of text", folder);
+    if (count > 1)
+        s->name = place_name(kind, folder); /* whatever its first file is */
     for (size_t i = 0; fine && i < count; i++) {
         char *path = xprintf("%s/%s", folder, names[i]);
         fine = add_file(path, kind, all, s, err);
@@ -250,8 +254,9 @@ static bool open_running(const struct sequence_task *t, const struct sequence_wi
 {
     struct text part[SPLITS] = {0};
     if (t->parameter[0] && t->number == 0)
-        return err_status(err, EXIT_USAGE, "task '%s': expected %s or %s:STEPS", t->task, t->kind,
-                          t->kind);
+        return err_status(err, EXIT_USAGE,
+                          "task '%s': expected %s, %s:STEPS, of 1 to %d, %s:FILE or %s:STEPS:FILE",
+                          t->task, t->kind, t->kind, SEQUENCE_STEPS, t->kind, t->kind);
     bool fine = read_text(t, w, part, s, err);
     if (fine && (part[SPLIT_TRAIN].length == 0 || part[SPLIT_TEST].length == 0))
         fine = err_set(err, "%s: no text for %s", s->path,
@@ -312,13 +317,13 @@ static bool open_lines(const struct sequence_task *t, const struct sequence_wish
     struct text_file f;
     struct text_report r = {0};
     struct text_line line = {0};
-    if (!w->data)
-        return err_status(err, EXIT_USAGE, "task '%s': expected --data FILE, a line an item",
+    if (!w->data || t->parameter[0])
+        return err_status(err, EXIT_USAGE, "task '%s': expected lines:FILE, a line an item",
                           t->task);
     if (!text_file_read(w->data, &f, err))
         return false;
     s->path = xstrdup(w->data);
-    s->name = xstrdup(name_of(&f, t->kind));
+    s->name = name_of(&f, t->kind, s->path);
     s->vocabulary[0] = vocabulary_new(TOKEN_CHARACTERS, true);
     for (size_t at = 0; text_file_next(&f, &at, &line);) {
         text_report_line(&r, &line);
@@ -336,4 +341,4 @@ static bool open_lines(const struct sequence_task *t, const struct sequence_wish
 }
 
 const struct sequence_source source_lines = {
-    "lines", "lines: every line of --data FILE an item, by characters", open_lines, false};
+    "lines", "lines:FILE: every line an item, by characters", open_lines, false};
