@@ -244,7 +244,7 @@ static void test_utf8(void)
         {"\xc3(", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        is_int(utf8_length(cases[i].bytes, strlen(cases[i].bytes), NULL), cases[i].want,
+        is_int(text_utf8_length(cases[i].bytes, strlen(cases[i].bytes), NULL), cases[i].want,
                "length of character %zu", i);
 }
 

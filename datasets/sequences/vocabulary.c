@@ -108,32 +108,6 @@ int32_t vocabulary_add(struct vocabulary *v, const char *bytes, size_t n)
 
 /* ------------------------------------------------------------------- cutting */
 
-size_t utf8_length(const char *s, size_t n, uint32_t *code)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (n == 0)
-        return 0;
-    const unsigned char first = (unsigned char)s[0];
-    const size_t length = first < 0x80             ? 1
-                          : (first & 0xe0) == 0xc0 ? 2
-                          : (first & 0xf0) == 0xe0 ? 3
-                          : (first & 0xf8) == 0xf0 ? 4
-                                                   : 0;
-    if (length == 0 || length > n)
-        return 0;
-    uint32_t c = length == 1 ? first : first & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if (((unsigned char)s[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | ((unsigned char)s[i] & 0x3f);
-    }
-    if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    if (code)
-        *code = c;
-    return length;
-}
-
 static size_t put_utf8(uint32_t c, char *to)
 {
     if (c < 0x80)
@@ -189,13 +163,13 @@ static bool is_space(uint32_t c)
 static bool joins(uint32_t c, const char *behind, size_t left)
 {
     uint32_t next;
-    return (c == '\'' || c == '-' || c == '_' || c == 0x2019) && utf8_length(behind, left, &next) &&
-           is_letter(next);
+    return (c == '\'' || c == '-' || c == '_' || c == 0x2019) &&
+           text_utf8_length(behind, left, &next) && is_letter(next);
 }
 
 static size_t take(const char **text, size_t *left, uint32_t *c)
 {
-    size_t n = utf8_length(*text, *left, c);
+    size_t n = text_utf8_length(*text, *left, c);
     if (n == 0) { /* only where nobody has checked: a byte for a character */
         *c = 0xfffd;
         n = 1;
@@ -216,7 +190,7 @@ static bool next_word(const char **text, size_t *left, struct token *token)
     if (!is_letter(c))
         return true;
     while (*left > 0 && token->n + 4 < TOKEN_BYTES) {
-        const size_t n = utf8_length(*text, *left, &c);
+        const size_t n = text_utf8_length(*text, *left, &c);
         if (n == 0 || (!is_letter(c) && !joins(c, *text + n, *left - n)))
             break;
         token->n += put_utf8(c == 0x2019 ? '\'' : small(c), token->bytes + token->n);

@@ -72,8 +72,4 @@ struct vocabulary *vocabulary_frequent(const struct vocabulary *all, const uint6
 char *vocabulary_pack(const struct vocabulary *v);
 struct vocabulary *vocabulary_unpack(const char *packed, struct err *err);
 
-/* The length of the sound UTF-8 character at s, n bytes being there; 0 if it is none (RFC 3629: no
- * surrogates, nothing overlong, nothing beyond U+10FFFF). *code may be NULL. */
-size_t utf8_length(const char *s, size_t n, uint32_t *code);
-
 #endif

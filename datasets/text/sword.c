@@ -118,7 +118,7 @@ static void strip(const char *s, size_t n, struct text *out)
 static bool is_utf8(const char *s, size_t n)
 {
     for (size_t i = 0, length; i < n; i += length)
-        if ((length = utf8_length(s + i, n - i, NULL)) == 0)
+        if ((length = text_utf8_length(s + i, n - i, NULL)) == 0)
             return false;
     return true;
 }

@@ -66,7 +66,7 @@ static int kind_of(const char *text, size_t n)
     bool empty = true;
     for (size_t i = 0, length; i < n; i += length) {
         uint32_t code;
-        length = utf8_length(text + i, n - i, &code);
+        length = text_utf8_length(text + i, n - i, &code);
         if (length == 0 || code == 0)
             return LINE_BROKEN;
         empty = empty && (code <= ' ' || code == 0xa0 || code == 0x3000 || code == 0xfeff);

@@ -50,6 +50,40 @@ void text_release(struct text *t)
     *t = (struct text){0};
 }
 
+size_t text_utf8_length(const char *s, size_t n, uint32_t *code)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (n == 0)
+        return 0;
+    const unsigned char first = (unsigned char)s[0];
+    const size_t length = first < 0x80             ? 1
+                          : (first & 0xe0) == 0xc0 ? 2
+                          : (first & 0xf0) == 0xe0 ? 3
+                          : (first & 0xf8) == 0xf0 ? 4
+                                                   : 0;
+    if (length == 0 || length > n)
+        return 0;
+    uint32_t c = length == 1 ? first : first & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | ((unsigned char)s[i] & 0x3f);
+    }
+    if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return 0;
+    if (code)
+        *code = c;
+    return length;
+}
+
+size_t text_sound(const char *s, size_t n)
+{
+    size_t at = 0;
+    for (size_t step; at < n && s[at] && (step = text_utf8_length(s + at, n - at, NULL)) > 0;)
+        at += step;
+    return at;
+}
+
 enum { WORD = 64 };
 
 /* Levenshtein 1966, one row at a time. Words of WORD letters and more are never near. */

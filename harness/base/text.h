@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A growing string; {0} is an empty one. text_str() never returns NULL. */
 struct text {
@@ -22,6 +23,13 @@ const char *text_nearest(const char *word, const char *const *list);
 
 /* Shell patterns * and ?. */
 bool text_matches(const char *pattern, const char *s);
+
+/* The length of the sound UTF-8 character at s, n bytes being there; 0 if it is none (RFC 3629: no
+ * surrogates, nothing overlong, nothing beyond U+10FFFF). *code may be NULL. */
+size_t text_utf8_length(const char *s, size_t n, uint32_t *code);
+
+/* How many bytes of n are sound UTF-8, and no NUL; n: all. */
+size_t text_sound(const char *s, size_t n);
 
 /* Numbers, strictly: the whole string, in range, nothing behind it. */
 bool text_to_int(const char *s, long long lo, long long hi, long long *out);

@@ -10,9 +10,10 @@
 
 #include "base/err.h"
 
-/* One option of a verb. The value's type follows `kind`; flags take no argument. Long names
+/* One option of a verb. The value's type follows `kind`; flags take no argument; OPT_STRING is a
+ * path or a name, not empty and UTF-8, OPT_TEXT is whatever was given. Long names
  * are given without dashes; `letter` is 0 where there is no short form. */
-enum option_kind { OPT_FLAG, OPT_INT, OPT_LONG, OPT_DOUBLE, OPT_STRING };
+enum option_kind { OPT_FLAG, OPT_INT, OPT_LONG, OPT_DOUBLE, OPT_STRING, OPT_TEXT };
 struct option {
     const char *name;
     char letter;

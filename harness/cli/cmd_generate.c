@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "cli/cli.h"
-#include "datasets/sequences/vocabulary.h"
 #include "kernels/kernels.h"
+#include "report/table.h"
 #include "store/store.h"
 #include "train/checkpoint.h"
 #include "train/generate.h"
@@ -25,7 +26,7 @@ static long long seed = 1;
 
 /* clang-format off */
 static const struct option options[] = {
-    {"prompt", 'p', OPT_STRING, &the_prompt, "TEXT", "what it goes on from, translates, or tells the class of", 0, 0},
+    {"prompt", 'p', OPT_TEXT, &the_prompt, "TEXT", "what it goes on from, translates, or tells the class of", 0, 0},
     {"length", 'n', OPT_INT, &asked.length, "N", "tokens said, at most (300 characters, 60 words)", 1, 1e6},
     {"count", 0, OPT_INT, &asked.count, "N", "so many texts or names; the best N of --beam (1)", 1, 1e5},
     {"temperature", 0, OPT_DOUBLE, &asked.temperature, "T", "drawn by chance: 0 the most probable, 1 as learnt (0.8)", 0, 100},
@@ -63,15 +64,6 @@ static void prompts_free(struct prompts *p)
     *p = (struct prompts){0};
 }
 
-/* From where on it is no UTF-8, or a NUL; n: nowhere. */
-static size_t unsound_at(const char *text, size_t n)
-{
-    size_t at = 0;
-    for (size_t step; at < n && text[at] && (step = utf8_length(text + at, n - at, NULL)) > 0;)
-        at += step;
-    return at;
-}
-
 /* The next line of standard input, without its end; 1, 0 at the end, -1 and *err. */
 static int take_line(struct prompts *p, size_t number, struct err *err)
 {
@@ -86,21 +78,22 @@ static int take_line(struct prompts *p, size_t number, struct err *err)
     }
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
         line[--n] = '\0';
-    const size_t at = got > 0 ? unsound_at(line, (size_t)n) : 0;
+    const bool marked = number == 1 && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0; /* BOM */
+    const size_t at = got > 0 ? text_sound(line, (size_t)n) : 0;
     if (got > 0 && at < (size_t)n) {
         err_status(err, EXIT_USAGE, "standard input: line %zu: byte %zu is not UTF-8", number,
                    at + 1);
         got = -1;
     }
     if (got > 0)
-        prompts_add(p, line);
+        prompts_add(p, line + (marked ? 3 : 0));
     free(line);
     return got;
 }
 
 static bool take_prompt(struct prompts *p, struct err *err)
 {
-    const size_t n = strlen(the_prompt), at = unsound_at(the_prompt, n);
+    const size_t n = strlen(the_prompt), at = text_sound(the_prompt, n);
     if (at < n)
         return err_status(err, EXIT_USAGE, "--prompt: byte %zu is not UTF-8", at + 1);
     prompts_add(p, the_prompt);
@@ -131,17 +124,31 @@ static void on_remark(void *arg, const char *text)
         fprintf(stderr, "bench: %s\n", text);
 }
 
-static void on_piece(void *arg, const char *text)
+/* What a network says may be anything that its vocabulary has: on a terminal, nothing that controls
+ * one, but for ends of lines. */
+static void say(const char *text)
 {
     static int terminal = -1;
+    terminal = terminal < 0 ? isatty(STDOUT_FILENO) : terminal;
+    if (!terminal) {
+        fputs(text, stdout);
+        return;
+    }
+    for (int columns, bytes; *text; text += bytes) {
+        bytes = table_character(text, &columns);
+        if (columns >= 0 || *text == '\n' || *text == '\t')
+            fwrite(text, 1, (size_t)bytes, stdout);
+    }
+    fflush(stdout);
+}
+
+static void on_piece(void *arg, const char *text)
+{
     struct showing *s = arg;
     if (global.json)
         return;
     s->spoke = true;
-    fputs(text, stdout);
-    terminal = terminal < 0 ? isatty(STDOUT_FILENO) : terminal;
-    if (terminal)
-        fflush(stdout);
+    say(text);
 }
 
 static const char *string_of(const json_t *j, const char *key)
@@ -156,10 +163,16 @@ static void show_classes(const struct showing *s, const json_t *said, const json
     for (size_t i = 0; i < json_array_size(classes) && (i == 0 || !s->many); i++) {
         const json_t *c = json_array_get(classes, i);
         const double p = json_real_value(json_object_get(c, "probability"));
-        if (s->many)
-            printf("%s\t%s\t%.1f %%\n", string_of(said, "prompt"), string_of(c, "name"), 100 * p);
-        else
-            printf("%6.1f %%  %s\n", 100 * p, string_of(c, "name"));
+        if (s->many) {
+            say(string_of(said, "prompt"));
+            putchar('\t');
+            say(string_of(c, "name"));
+            printf("\t%.1f %%\n", 100 * p);
+        } else {
+            printf("%6.1f %%  ", 100 * p);
+            say(string_of(c, "name"));
+            putchar('\n');
+        }
     }
 }
 
@@ -167,14 +180,12 @@ static void show_translations(const json_t *said)
 {
     const json_t *others = json_object_get(said, "others");
     const size_t wanted = others && asked.count > 1 ? (size_t)asked.count : 1;
-    if (wanted == 1) {
-        puts(string_of(said, "text"));
-        return;
-    }
     for (size_t i = 0; i < wanted && i <= json_array_size(others); i++) {
         const json_t *one = i ? json_array_get(others, i - 1) : said;
-        printf("%8.4f  %s\n", json_real_value(json_object_get(one, "score")),
-               string_of(one, "text"));
+        if (wanted > 1)
+            printf("%8.4f  ", json_real_value(json_object_get(one, "score")));
+        say(string_of(one, "text"));
+        putchar('\n');
     }
 }
 
@@ -187,9 +198,12 @@ static void on_said(void *arg, const json_t *said)
         return;
     if (classes)
         show_classes(s, said, classes);
-    else if (s->of_classes)
-        printf("%s\t%s\n", string_of(said, "prompt"), string_of(said, "text"));
-    else if (s->spoke)
+    else if (s->of_classes) {
+        say(string_of(said, "prompt"));
+        putchar('\t');
+        say(string_of(said, "text"));
+        putchar('\n');
+    } else if (s->spoke)
         putchar('\n');
     else
         show_translations(said);
@@ -268,12 +282,7 @@ static bool generate(const struct plugin_pick *pick, struct showing *s, struct e
 
 /* ---------------------------------------------------------------- checkpoints */
 
-/* Images, sums and symbols have no vocabulary to speak with. */
-static bool speaks(const json_t *variant)
-{
-    const char *task = string_of(variant, "task");
-    return *task && strncmp(task, "adding:", 7) != 0 && strncmp(task, "copy:", 5) != 0;
-}
+static bool speaks(const json_t *variant) { return language_spells(string_of(variant, "task")); }
 
 /* A variant that training would not bring to speak is refused, and those that would are named. */
 static bool may_speak(const struct plugin_pick *pick, struct err *err)

@@ -40,7 +40,7 @@ static const struct option options[] = {
     {"batch", 0, OPT_INT, &asked.batch, "N", "samples a step (recipe)", 1, 1e6},
     {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
     {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
-    {"data", 0, OPT_STRING, &asked.data, "SET", "a set or task that `bench list` names, a folder or a file, or TASK:PARAMETER:FOLDER", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "a set or task that `bench list` names, a folder or a file, or TASK[:PARAMETER][:PLACE]", 0, 0},
     {"cache", 0, OPT_STRING, &asked.cache, "DIR", "where decoded pictures are kept ($XDG_CACHE_HOME/bench)", 0, 0},
     {"synthetic", 0, OPT_FLAG, &asked.synthetic, NULL, "time on noise of the right shape: no data, no accuracy", 0, 0},
     {"seed", 0, OPT_LONG, &seed, "N", "of weights, order and dropout (1)", 0, 9e15},

@@ -55,9 +55,12 @@ static void as_table(const struct store_row *rows, int count)
         table_cell(t, "%s", format_si(r->samples_per_s, b));
         table_cell(t, "%s", format_fixed(r->threads < 0 ? (double)NAN : r->threads, 0, b));
         table_cell(t, "%s", *r->isa ? r->isa : "–");
-        table_cell(t, "%s%s%s%s%s", r->status, *r->tainted ? ", tainted" : "",
-                   r->steady == RUN_UNSTEADY ? ", unsteady" : "", *r->reason ? ": " : "",
-                   r->reason);
+        if (store_row_is_unfinished(r))
+            table_cell(t, "unfinished: goes on, or was killed");
+        else
+            table_cell(t, "%s%s%s%s%s", r->status, *r->tainted ? ", tainted" : "",
+                       r->steady == RUN_UNSTEADY ? ", unsteady" : "", *r->reason ? ": " : "",
+                       r->reason);
         table_tone(t, good ? TONE_GOOD : TONE_BAD);
     }
     table_text(t, stdout, table_width(stdout), cli_color(stdout));

@@ -38,7 +38,7 @@ static const struct option options[] = {
     {"seeds", 0, OPT_INT, &seeds, "N", "so many runs, with seeds counting up (1)", 1, 10000},
     {"threads", 't', OPT_INT, &asked.threads, "N", "threads of a step (all cores)", 1, 1024},
     {"isa", 0, OPT_STRING, &asked.isa, "NAME", "avx512, avx2, neon or scalar (best)", 0, 0},
-    {"data", 0, OPT_STRING, &asked.data, "SET", "a set or task that `bench list` names, a folder or a file, or TASK:PARAMETER:FOLDER", 0, 0},
+    {"data", 0, OPT_STRING, &asked.data, "SET", "a set or task that `bench list` names, a folder or a file, or TASK[:PARAMETER][:PLACE]", 0, 0},
     {"cache", 0, OPT_STRING, &asked.cache, "DIR", "where decoded pictures are kept ($XDG_CACHE_HOME/bench)", 0, 0},
     {"synthetic", 0, OPT_FLAG, &asked.synthetic, NULL, "time on noise of the right shape: no data, no accuracy", 0, 0},
     {"to-accuracy", 0, OPT_DOUBLE, &asked.to_accuracy, "PERCENT", "stop when the test set gives so much; else exit 7", 1, 100},

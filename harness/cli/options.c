@@ -53,8 +53,16 @@ static bool bad_value(const struct option *o, const char *value, const char *wha
 {
     if (o->lo == 0 && o->hi == 0)
         return err_status(err, EXIT_USAGE, "--%s: expected %s, found '%s'", o->name, what, value);
-    return err_status(err, EXIT_USAGE, "--%s: expected %s from %g to %g, found '%s'", o->name, what,
-                      o->lo, o->hi, value);
+    return err_status(err, EXIT_USAGE, "--%s: expected %s from %.16g to %.16g, found '%s'", o->name,
+                      what, o->lo, o->hi, value);
+}
+
+/* Paths and names travel to workers and into documents as JSON, which has UTF-8 alone. */
+static bool check_word(const char *of, const char *word, struct err *err)
+{
+    const size_t n = strlen(word), sound = text_sound(word, n);
+    return sound == n || err_status(err, EXIT_USAGE, "--%s: byte %zu is not UTF-8, after '%.*s'",
+                                    of, sound + 1, (int)sound, word);
 }
 
 static bool assign(const struct option *o, const char *value, struct err *err)
@@ -79,7 +87,12 @@ static bool assign(const struct option *o, const char *value, struct err *err)
             return bad_value(o, value, "a number", err);
         *(double *)o->to = d;
         return true;
-    default: *(const char **)o->to = value; return true;
+    case OPT_TEXT: *(const char **)o->to = value; return true;
+    default:
+        if (!*value)
+            return bad_value(o, value, o->arg, err);
+        *(const char **)o->to = value;
+        return check_word(o->name, value, err);
     }
 }
 
@@ -131,6 +144,12 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct err *er
                 return -1;
             i += used;
         } else {
+            const size_t n = strlen(argv[i]), sound = text_sound(argv[i], n);
+            if (sound < n) {
+                err_status(err, EXIT_USAGE, "%s: byte %zu is not UTF-8, after '%.*s'", verb->name,
+                           sound + 1, (int)sound, argv[i]);
+                return -1;
+            }
             argv[1 + positional++] = argv[i++];
         }
     }

@@ -94,10 +94,11 @@ void run_show_plan(struct run_show *s, const struct run_plan *p)
     if (s->quiet)
         return;
     clear(s);
+    char macs[FORMAT_TEXT];
     fprintf(stderr,
-            "%s  %.0f parameters, %.3g MMAC a sample, batch %d, %s, %d thread%s, %.1f MB planned\n"
+            "%s  %.0f parameters, %s MACs a sample, batch %d, %s, %d thread%s, %.1f MB planned\n"
             "  on %s%s",
-            s->title, p->params, p->macs / 1e6, p->batch, p->isa, p->threads,
+            s->title, p->params, format_si(p->macs, macs), p->batch, p->isa, p->threads,
             p->threads == 1 ? "" : "s", (double)p->peak_bytes / 1e6, p->dataset,
             p->synthetic ? " (synthetic: drawn, not real data)" : "");
     if (p->train_items)

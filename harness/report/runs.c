@@ -86,9 +86,12 @@ void report_table_runs(FILE *f, const struct store_row *rows, int count, bool co
         const struct store_row *r = &rows[i];
         measured = measured || isfinite(r->last);
         published = published || (isfinite(r->published) && *r->published_source);
+        const bool twice = strcmp(r->status, r->reason) == 0; /* "interrupted" */
         if (strcmp(r->status, "ok") != 0)
-            fprintf(f, "%s:%s %s: %s\n", r->plugin, r->variant, r->status,
-                    *r->reason ? r->reason : "no reason given");
+            fprintf(f, "%s:%s %s%s%s\n", r->plugin, r->variant, r->status, twice ? "" : ": ",
+                    twice        ? ""
+                    : *r->reason ? r->reason
+                                 : "no reason given");
     }
     if (measured)
         fprintf(f,

@@ -43,6 +43,11 @@ int store_quality(const struct run_plan *plan, const struct run_end *end)
     return end->metrics ? 0 : -1;
 }
 
+bool store_row_is_unfinished(const struct store_row *row)
+{
+    return strcmp(row->status, "failed") == 0 && strcmp(row->reason, "started") == 0;
+}
+
 void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin,
                   const struct run_plan *plan, const struct run_end *end, struct store_row *row)
 {

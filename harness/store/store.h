@@ -107,6 +107,9 @@ struct store_row {
     bool profiled; /* has per-op rows */
 };
 
+/* Its end was never written: it goes on, or it was killed with all that knew of it. */
+bool store_row_is_unfinished(const struct store_row *row);
+
 /* The same line from what the parent of a worker heard; `plan` and `plugin` may be NULL. */
 void store_row_of(const struct run_spec *spec, const struct store_plugin *plugin,
                   const struct run_plan *plan, const struct run_end *end, struct store_row *row);

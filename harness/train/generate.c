@@ -60,7 +60,8 @@ bool generate_run(const struct generate_spec *spec, const char *const *prompt, s
                             wire_pack(wire_generate, &whole), "prompts", texts);
     struct spawn_end end = {0};
     const struct spawn s = {.job = job, .frame = hear, .arg = &l};
-    const bool fine = spawn_worker(&s, &end, err) && judge(spec, &end, l.end, err);
+    const bool fine = wire_fits(wire_generate, &whole, err) && spawn_worker(&s, &end, err) &&
+                      judge(spec, &end, l.end, err);
     json_decref(job);
     json_decref(l.end);
     return fine;

@@ -27,7 +27,7 @@ static json_t *message(char *text)
 {
     const size_t n = strlen(text);
     for (size_t i = 0, step; i < n; i += step) {
-        step = utf8_length(text + i, n - i, NULL);
+        step = text_utf8_length(text + i, n - i, NULL);
         if (step == 0)
             text[i] = '?';
         step += step == 0;
@@ -95,6 +95,9 @@ int32_t *talk_encode(const struct talk *t, const struct vocabulary *v, const cha
 static bool refuse(struct talk *t)
 {
     const char *task = st_meta(&t->checkpoint.file, "task");
+    if (task && language_spells(task))
+        return err_status(t->err, EXIT_BENCH_FAILED, "%s: no vocabulary of its task, %s",
+                          t->spec.from, task);
     return err_status(t->err, EXIT_USAGE, "%s:%s says nothing: its task is %s", t->spec.plugin,
                       t->spec.variant, task && *task ? task : "to tell images apart");
 }

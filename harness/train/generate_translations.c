@@ -110,6 +110,12 @@ static bool check_translating(const struct talk *t)
             "--temperature, --top-k: %s:%s searches for the best translation, and draws "
             "none by chance",
             s->plugin, s->variant);
+    if (beam > 1 && language_at_once(talk_language(t)))
+        return err_status(
+            t->err, EXIT_USAGE,
+            "--beam: %s:%s says all of a text at once, expected a network that goes on "
+            "from what it has said",
+            s->plugin, s->variant);
     return s->count <= beam ||
            err_status(t->err, EXIT_USAGE,
                       "--count %d: %s:%s finds %d translation%s of a text, "

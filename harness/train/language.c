@@ -54,11 +54,18 @@ const struct language_input *language_input(const struct language *l, const char
     return NULL;
 }
 
-static bool reads(const struct language *l, const char *name)
+bool language_reads(const struct language *l, const char *name)
 {
     const struct language_input *in = language_input(l, name);
     return in && in->read;
 }
+
+bool language_spells(const char *task)
+{
+    return *task && strncmp(task, "adding:", 7) != 0 && strncmp(task, "copy:", 5) != 0;
+}
+
+bool language_at_once(const struct language *l) { return !language_reads(l, "target"); }
 
 int language_kind(const struct language *l)
 {
@@ -66,9 +73,9 @@ int language_kind(const struct language *l)
         return LANGUAGE_NONE;
     if (language_input(l, "source"))
         return l->vocabulary[1] ? LANGUAGE_TRANSLATIONS : LANGUAGE_NONE;
-    if (reads(l, "class") && reads(l, "next"))
+    if (language_reads(l, "class") && language_reads(l, "next"))
         return LANGUAGE_SPELLING;
-    if (reads(l, "label"))
+    if (language_reads(l, "label"))
         return LANGUAGE_CLASSES;
     return l->running ? LANGUAGE_TEXT : LANGUAGE_LINES;
 }
@@ -178,7 +185,7 @@ static bool check_counts(const char *path, const struct language *l, struct err 
                            l->input[i].name, l->input[i].tokens, vocabulary_count(v));
         const bool is_class =
             strcmp(l->input[i].name, "label") == 0 || strcmp(l->input[i].name, "class") == 0;
-        if (l->classes && is_class && l->input[i].tokens != l->classes)
+        if (is_class && l->vocabulary[0] && l->input[i].tokens != l->classes)
             return err_set(err, "%s: sequences: '%s' has %d values, and %d names", path,
                            l->input[i].name, l->input[i].tokens, l->classes);
     }

@@ -45,6 +45,14 @@ void language_release(struct language *l);
 int language_kind(const struct language *l); /* enum language_kind */
 const struct language_input *language_input(const struct language *l,
                                             const char *name); /* or NULL */
+bool language_reads(const struct language *l, const char *name);
+
+/* Of LANGUAGE_TRANSLATIONS: is all said at once, to the source alone, without hearing what was said
+ * before? */
+bool language_at_once(const struct language *l);
+
+/* Whether texts are what a task ("pairs:en-de") is about; not so adding, copy, and "", images. */
+bool language_spells(const char *task);
 
 /* Into a file's metadata and back: "vocabulary", "vocabulary.target", "sequences". Reading refuses
  * what is damaged; a file without them gives LANGUAGE_NONE. */

@@ -170,8 +170,10 @@ bool st_parse(const char *path, const void *bytes, size_t size, struct st_file *
     for (int i = LENGTH - 1; i >= 0; i--)
         n = n << 8 | b[i];
     if (n > LONGEST_HEADER || n > size - LENGTH)
-        return err_set(err, "%s: header: found %zu bytes, expected %llu", path, size - LENGTH,
-                       (unsigned long long)n);
+        return err_set(err,
+                       "%s: no safetensors file, or cut off: %zu bytes behind the first 8, which "
+                       "tell of a header of %llu",
+                       path, size - LENGTH, (unsigned long long)n);
     json_error_t why;
     json_t *header = json_loadb((const char *)b + LENGTH, n, JSON_REJECT_DUPLICATES, &why);
     if (!header)

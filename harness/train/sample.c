@@ -20,7 +20,7 @@ static json_t *text_json(const char *s, size_t most)
     const size_t n = s ? strlen(s) : 0;
     size_t whole = 0; /* so much of t leaves room for the ellipsis */
     for (size_t i = 0; i < n && t.length <= most;) {
-        const size_t length = utf8_length(s + i, n - i, NULL);
+        const size_t length = text_utf8_length(s + i, n - i, NULL);
         whole = t.length + sizeof ellipsis - 1 <= most ? t.length : whole;
         text_add_bytes(&t, length ? s + i : unknown, length ? length : sizeof unknown - 1);
         i += length ? length : 1;

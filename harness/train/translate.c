@@ -9,8 +9,8 @@
 
 int translate_most(const struct language *l, int source_tokens)
 {
-    const struct language_input *target = language_input(l, "target");
-    const int longest = target && target->longest > 1 ? target->longest - 1 : 1; /* less <s> */
+    const struct language_input *next = language_input(l, "next");
+    const int longest = next && next->longest > 1 ? next->longest - 1 : 1; /* less </s> */
     const int likely = source_tokens + source_tokens / 2 + 10;
     return likely < longest ? likely : longest;
 }
@@ -48,20 +48,23 @@ static struct scorer scorer_of(struct asking *a)
                            .arg = a};
 }
 
+static struct prefix_wish wish_of(const struct translator *t)
+{
+    return (struct prefix_wish){.plugin = t->plugin,
+                                .variant = t->variant,
+                                .language = t->language,
+                                .share = t->share,
+                                .lend = t->lend,
+                                .threads = t->threads};
+}
+
 static struct prefix_net *net_for(const struct translator *t, int batch, int source_steps, int most,
                                   struct err *err)
 {
-    const struct prefix_wish w = {
-        .plugin = t->plugin,
-        .variant = t->variant,
-        .language = t->language,
-        .share = t->share,
-        .lend = t->lend,
-        .threads = t->threads,
-        .batch = batch,
-        .source_steps = source_steps,
-        .most = most + 1, /* <s> */
-    };
+    struct prefix_wish w = wish_of(t);
+    w.batch = batch;
+    w.source_steps = source_steps;
+    w.most = most + 1; /* <s> */
     return prefix_net_new(&w, err);
 }
 
@@ -84,18 +87,10 @@ struct batch {
     int *steps, *most, *length;
 };
 
-static bool translate_batch(const struct translator *t, const struct batch *b, bool *ended,
-                            struct err *err)
+/* A token after the other, each behind all that were said. */
+static bool translate_in_turn(const struct translator *t, const struct batch *b, int longest,
+                              int most, bool *ended, struct err *err)
 {
-    int longest = 1, most = 1;
-    for (int i = 0; i < b->n; i++) {
-        const struct utterance *s = &b->source[b->number[i]];
-        b->token[i] = s->token;
-        b->steps[i] = s->tokens;
-        b->most[i] = most_of(t, s->tokens);
-        longest = s->tokens > longest ? s->tokens : longest;
-        most = b->most[i] > most ? b->most[i] : most;
-    }
     struct asking a = {.t = t, .net = net_for(t, b->n, longest, most, err), .err = err};
     if (!a.net)
         return false;
@@ -112,6 +107,94 @@ static bool translate_batch(const struct translator *t, const struct batch *b, b
     prefix_net_free(a.net);
     *ended = a.ended;
     return fine || a.ended;
+}
+
+/* Sources, their lengths, and nothing of what is to be said. */
+static bool fill_sources(struct program *p, const struct batch *b, struct err *err)
+{
+    const struct tensor *in;
+    for (int i = 0; (in = program_tensor(p, TENSOR_INPUT, i)); i++) {
+        const size_t each = in->elements / (size_t)b->n;
+        const bool is_source = strcmp(in->name, "source") == 0,
+                   is_length = strcmp(in->name, "source_length") == 0;
+        int32_t *to = in->data;
+        if (!is_source && !is_length && strcmp(in->name, "next") != 0)
+            return err_set(err, "the network's input '%s' is nothing that a source tells",
+                           in->name);
+        for (int r = 0; r < b->n; r++, to += each)
+            for (size_t k = 0; k < each; k++)
+                to[k] = is_length                              ? b->steps[r]
+                        : is_source && k < (size_t)b->steps[r] ? b->token[r][k]
+                        : is_source                            ? TOKEN_PAD
+                                                               : -1;
+    }
+    return true;
+}
+
+/* The best token of each step, up to the first end. */
+static struct utterance best_of(const float *scores, int tokens, int most)
+{
+    struct utterance u = {.token = xmalloc(((size_t)most + 1) * sizeof *u.token)};
+    for (; u.tokens < most; u.tokens++, scores += tokens) {
+        int best = TOKEN_END;
+        for (int k = 0; k < tokens; k++)
+            if (!(k < TOKENS_SPECIAL && NEVER_PAD_OR_BEGIN >> k & 1) && scores[k] > scores[best])
+                best = k;
+        if (best == TOKEN_END)
+            break;
+        u.token[u.tokens] = best;
+    }
+    return u;
+}
+
+/* All tokens of a source by one run of a network that does not hear what it says. */
+static bool translate_at_once(const struct translator *t, const struct batch *b, int longest,
+                              struct err *err)
+{
+    const struct language_input *next = language_input(t->language, "next");
+    const struct prefix_wish w = wish_of(t);
+    const struct program_options o = {
+        .threads = t->threads, .no_lanes = true, .share = t->share, .lend = t->lend};
+    struct nn_graph *g = prefix_net_graph(&w, b->n, longest, next ? next->longest : 1);
+    struct program *p =
+        graph_error(g) ? (err_set(err, "%s", graph_error(g)), NULL) : program_new(g, &o, err);
+    const struct tensor *out = p ? program_tensor(p, TENSOR_OUTPUT, 0) : NULL;
+    bool fine = p && fill_sources(p, b, err);
+    if (fine && !(next && out && out->shape.dim[1] == next->longest &&
+                  out->shape.dim[2] == next->tokens && !out->shape.dim[3]))
+        fine = err_set(err, "the network does not score %d tokens at each of %d steps",
+                       next ? next->tokens : 0, next ? next->longest : 0);
+    if (fine) {
+        program_keep_output(p);
+        (void)program_run(p);
+        out = program_tensor(p, TENSOR_OUTPUT, 0);
+    }
+    for (int i = 0; fine && i < b->n; i++) {
+        const size_t row = (size_t)next->longest * (size_t)next->tokens;
+        b->said[b->number[i]] =
+            best_of((const float *)out->data + (size_t)i * row, next->tokens, b->most[i]);
+    }
+    program_free(p);
+    graph_free(g);
+    return fine;
+}
+
+static bool translate_batch(const struct translator *t, const struct batch *b, bool *ended,
+                            struct err *err)
+{
+    int longest = 1, most = 1;
+    for (int i = 0; i < b->n; i++) {
+        const struct utterance *s = &b->source[b->number[i]];
+        b->token[i] = s->token;
+        b->steps[i] = s->tokens;
+        b->most[i] = most_of(t, s->tokens);
+        longest = s->tokens > longest ? s->tokens : longest;
+        most = b->most[i] > most ? b->most[i] : most;
+    }
+    if (!language_at_once(t->language))
+        return translate_in_turn(t, b, longest, most, ended, err);
+    *ended = t->look && !t->look(t->arg);
+    return *ended || translate_at_once(t, b, longest, err);
 }
 
 struct sized {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "train/generate.h"
 #include "train/run.h"
 
@@ -178,6 +179,19 @@ static json_t *pack_field(const struct wire_field *f, const char *object)
     case WIRE_METRICS: return pack_metrics(at);
     default: return pack_times(*(const double *const *)at, *(const size_t *)(object + f->room));
     }
+}
+
+bool wire_fits(const struct wire_field *fields, const void *object, struct err *err)
+{
+    for (const struct wire_field *f = fields; f->name; f++) {
+        const void *at = (const char *)object + f->offset;
+        const char *s = f->kind == WIRE_STRING ? *(const char *const *)at : NULL;
+        const size_t n = s ? strlen(s) : 0, sound = text_sound(s, n);
+        if (sound < n)
+            return err_status(err, EXIT_USAGE, "%s: byte %zu is not UTF-8, after '%.*s'", f->name,
+                              sound + 1, (int)sound, s);
+    }
+    return true;
 }
 
 json_t *wire_pack(const struct wire_field *fields, const void *object)

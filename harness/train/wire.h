@@ -32,6 +32,10 @@ struct wire_field {
 extern const struct wire_field wire_spec[], wire_generate[], wire_plan[], wire_progress[], wire_epoch[],
     wire_layer[], wire_profile[], wire_counter[], wire_end[];
 
+/* JSON has UTF-8 alone: false and EXIT_USAGE for a WIRE_STRING, which would arrive as another. */
+__attribute__((warn_unused_result)) bool wire_fits(const struct wire_field *fields,
+                                                   const void *object, struct err *err);
+
 /* A new reference. */
 json_t *wire_pack(const struct wire_field *fields, const void *object);
 

@@ -183,13 +183,13 @@ bool worker_run(const struct run_spec *spec, const struct run_sink *sink, double
     const struct spawn how = {
         .job = job, .silence_s = silence_s, .phase = hear_phase, .frame = hear, .arg = &h};
     struct err why = {0};
-    const bool started = spawn_worker(&how, &s, &why);
+    const bool started = wire_fits(wire_spec, spec, &why) && spawn_worker(&how, &s, &why);
     json_decref(job);
     end_for_it(&h, &s);
     if (!started) {
         h.end.status = RUN_FAILED;
         snprintf(h.end.reason, sizeof h.end.reason, "%.*s", RUN_TEXT - 1, why.text);
-        err_set(err, "%s", why.text);
+        err_status(err, why.status, "%s", why.text);
     }
     h.end.peak_rss_bytes = (long long)s.usage.ru_maxrss * 1024;
     h.end.involuntary_switches = s.usage.ru_nivcsw;

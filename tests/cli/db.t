@@ -55,6 +55,8 @@ like err 'cannot create folder' "says so"
 bench run mlp:128 $quick --db /proc/none/x.db --no-record; is $status 0 "but runs with --no-record"
 
 if command -v sqlite3 >/dev/null; then
+    sqlite3 "$BENCH_DB" "UPDATE run SET status = 'failed', reason = 'started' WHERE id = 1"
+    bench results; like out '^ *1 .*unfinished' "a run without an end is unfinished"
     sqlite3 "$BENCH_DB" 'PRAGMA user_version = 9'
     bench results; is $status 0 "a newer schema can be read"; like err 'newer bench' "with a note"
     bench run mlp:128 $quick; is $status 1 "but not written"; like err 'newer bench' "says so"

@@ -52,6 +52,12 @@ is $status 130 "interrupted: exit 130"
 ok "$(test -s "$dir/half.safetensors"; echo $?)" "and saved"
 
 # ---- translations of the test set at the end of a run
+bench run lstm:addition --epochs 1 --threads 1 --json -q
+is $status 0 "a network that says all at once"
+is "$(awk -v e="$(json "$dir/out" runs 0 metrics exact)" 'BEGIN { print (e >= 0 && e <= 100) ? "percent" : e }')" percent "is judged like others"
+bench generate lstm:addition --prompt 12+30 --threads 1; is $status 0 "and answers"; like out '^[0-9]+$' "with a number"
+bench generate lstm:addition --prompt 12+30 --threads 1 --beam 3
+is $status 2 "beams have nothing to go on from: exit 2"; like err 'says all of a text at once' "says so"
 bench run "$net:attend" --time-budget 1 --threads 1 --json -q
 is $status 0 "attend: runs"
 is "$(awk -v e="$(json "$dir/out" runs 0 metrics exact)" 'BEGIN { print (e >= 0 && e <= 100) ? "percent" : e }')" percent "exact, beside the accuracy"

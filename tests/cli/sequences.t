@@ -16,6 +16,8 @@ bench run "$net:adding" --epochs 1 --max-steps 800 --threads 2 --json
 is "$(json "$dir/out" runs 0 metrics mse)" "$first" "two threads: the same bits"
 bench results --json
 is "$(json "$dir/out" runs 0 dataset)" adding:6 "recorded"
+bench run "$net:adding" --to-accuracy 50 --max-steps 3
+is $status 2 "a percentage of what is judged by mse: exit 2"; like err 'to-accuracy: .* judged by its mse' "says so"
 bench run "$net:adding" --data adding:9 --max-steps 3 --json
 is "$(json "$dir/out" runs 0 dataset)" adding:9 "--data: another task"
 
@@ -36,6 +38,12 @@ printf '\n\303(bad\n' >>"$dir/a.txt"
 bench run "$net:text" --data "$dir/a.txt" --max-steps 20 --threads 1
 is $status 0 "text of a file"
 like err 'left out of 402 lines: 1 not UTF-8 \(line 402\)' "what was left out, and where"
+bench run "$net:text" --data "text:$dir/a.txt" --max-steps 20 --threads 1 --json
+is "$(json "$dir/out" runs 0 dataset)" text:a.txt "a set has the name of its file"
+bench run "$net:text" --data "$dir/a.txt" --epochs 3 --to-accuracy 1 --threads 1 --json
+is $status 0 "an accuracy is reached"; is "$(json "$dir/out" runs 0 reason)" 'reached 1' "whatever the first metric is"
+bench run "$net:text" --data "$dir/a.txt" --epochs 1 --to-accuracy 100 --threads 1
+is $status 7 "or not: exit 7"; like err 'target missed: accuracy [0-9.]* % at best, wanted 100 %' "by how much"
 bench run "$net:text" --data "$dir/a.tx" --max-steps 1
 is $status 2 "no such file: exit 2"; like err "no file, folder, set or task" "says so"
 bench run "$net:text" --data pairs --max-steps 1

@@ -24,6 +24,12 @@ for bad in nan inf x 0 -1e3; do
 done
 bench run lenet5 --to-accuracy 0.9; is $status 2 "--to-accuracy is in percent"
 bench run lenet5 --to-accuracy 101; is $status 2 "and not above 100"
+for option in db data save init isa cache; do
+    bench run lenet5 --$option ''; is $status 2 "--$option with nothing: exit 2"; like err "$option: expected [A-Z]*, found ''" "says so"
+done
+bad=$(printf 'x\377')
+bench run lenet5 --data "$bad"; is $status 2 "a name that is not UTF-8: exit 2"; like err "data: byte 2 is not UTF-8, after 'x'" "says where"
+bench info "$bad"; is $status 2 "nor a word: exit 2"; like err "info: byte 2 is not UTF-8" "says so"
 bench run lenet5 --quiet=yes; is $status 2 "a flag takes no value"
 bench list --color sometimes; is $status 2 "--color WHEN"
 bench run lenet5 --isa sse2; is $status 2 "unknown instruction set: exit 2"; like err 'scalar' "names those there are"
