@@ -327,11 +327,11 @@ static void check_target(struct loop *l)
 static void tell_missed(struct run_end *e, int accuracy, double target)
 {
     char how[RUN_TEXT], why[RUN_TEXT];
-    if (!e->target_missed)
+    if (!e->target_missed || e->status != RUN_OK)
         return;
     if (e->metrics > accuracy)
-        snprintf(how, sizeof how, "accuracy %.2f %% at best, wanted %g %%",
-                 e->best[accuracy].value, target);
+        snprintf(how, sizeof how, "accuracy %.2f %% at best, wanted %g %%", e->best[accuracy].value,
+                 target);
     else
         snprintf(how, sizeof how, "nothing was evaluated, wanted an accuracy of %g %%", target);
     snprintf(why, sizeof why, "%s", e->reason);

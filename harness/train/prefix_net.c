@@ -258,7 +258,7 @@ static void keep_rows(struct prefix_net *net, int n, const int *from)
         program_keep_rows(net->given.program, from, n);
 }
 
-static bool is_finite(const float *x, size_t n)
+bool prefix_net_are_finite(const float *x, size_t n)
 {
     float sum = 0; /* x - x is 0 or NaN */
     for (size_t i = 0; i < n; i++)
@@ -280,7 +280,7 @@ const float *prefix_net_scores(struct prefix_net *net, const int32_t *prefix, si
     fill(net, p, prefix, stride, n, length);
     (void)program_run(p);
     const float *scores = program_tensor(p, TENSOR_OUTPUT, 0)->data;
-    if (is_finite(scores, (size_t)n * (size_t)net->tokens))
+    if (prefix_net_are_finite(scores, (size_t)n * (size_t)net->tokens))
         return scores;
     err_set(err, "a score behind %d tokens is not finite", length);
     return NULL;

@@ -56,6 +56,9 @@ void prefix_net_read(struct prefix_net *net, int rows, const int32_t *const *sou
 const float *prefix_net_scores(struct prefix_net *net, const int32_t *prefix, size_t stride, int n,
                                int length, const int *from, struct err *err);
 
+/* Scores that are no numbers come of parameters that are none. */
+bool prefix_net_are_finite(const float *scores, size_t n);
+
 /* A graph of the variant for that batch, told what a language says of tokens; `source` and `prefix`
  * steps, 0: as long as the network wants. Its error is the caller's to ask for. */
 struct nn_graph *prefix_net_graph(const struct prefix_wish *w, int batch, int source, int prefix);

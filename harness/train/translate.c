@@ -110,7 +110,7 @@ static bool translate_in_turn(const struct translator *t, const struct batch *b,
 }
 
 /* Sources, their lengths, and nothing of what is to be said. */
-static bool fill_sources(struct program *p, const struct batch *b, struct err *err)
+static bool fill_sources(struct program *p, const struct batch *b, int longest, struct err *err)
 {
     const struct tensor *in;
     for (int i = 0; (in = program_tensor(p, TENSOR_INPUT, i)); i++) {
@@ -121,6 +121,9 @@ static bool fill_sources(struct program *p, const struct batch *b, struct err *e
         if (!is_source && !is_length && strcmp(in->name, "next") != 0)
             return err_set(err, "the network's input '%s' is nothing that a source tells",
                            in->name);
+        if (is_source && each != (size_t)longest)
+            return err_set(err, "the network wants %zu steps of 'source', whatever it is told: %d",
+                           each, longest);
         for (int r = 0; r < b->n; r++, to += each)
             for (size_t k = 0; k < each; k++)
                 to[k] = is_length                              ? b->steps[r]
@@ -159,7 +162,7 @@ static bool translate_at_once(const struct translator *t, const struct batch *b,
     struct program *p =
         graph_error(g) ? (err_set(err, "%s", graph_error(g)), NULL) : program_new(g, &o, err);
     const struct tensor *out = p ? program_tensor(p, TENSOR_OUTPUT, 0) : NULL;
-    bool fine = p && fill_sources(p, b, err);
+    bool fine = p && fill_sources(p, b, longest, err);
     if (fine && !(next && out && out->shape.dim[1] == next->longest &&
                   out->shape.dim[2] == next->tokens && !out->shape.dim[3]))
         fine = err_set(err, "the network does not score %d tokens at each of %d steps",
@@ -168,6 +171,8 @@ static bool translate_at_once(const struct translator *t, const struct batch *b,
         program_keep_output(p);
         (void)program_run(p);
         out = program_tensor(p, TENSOR_OUTPUT, 0);
+        fine = prefix_net_are_finite(out->data, out->elements) ||
+               err_set(err, "a score is not finite");
     }
     for (int i = 0; fine && i < b->n; i++) {
         const size_t row = (size_t)next->longest * (size_t)next->tokens;
