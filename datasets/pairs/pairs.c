@@ -262,11 +262,13 @@ static bool read_folder(const struct sequence_task *t, const char *folder, struc
         find_files(folder, split, language, path[split]);
         fine = both_or_none(folder, split, language, path[split], err);
     }
-    for (int split = SPLITS; fine && split-- > 0;)
+    const int train = path[SPLIT_TEST][0] ? SPLIT_TRAIN : PAIR_BY_HASH;
+    for (int i = 1; fine && i <= SPLITS; i++) { /* training last */
+        const int split = SPLITS - i;
         if (path[split][0])
-            fine = read_parallel(
-                path[split], split == SPLIT_TRAIN && !path[SPLIT_TEST][0] ? PAIR_BY_HASH : split, p,
-                &s->notes, err);
+            fine =
+                read_parallel(path[split], split == SPLIT_TRAIN ? train : split, p, &s->notes, err);
+    }
     for (int i = 0; i < 2 * SPLITS; i++)
         free(path[i / 2][i % 2]);
     if (fine)
