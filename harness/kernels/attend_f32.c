@@ -2,8 +2,8 @@
  *
  * Forward, rows (n, t) are dealt to threads; backward, samples, whose dkeys and dvalues are summed in
  * the order of t. Every sample has its own sum for dv, and those are added in order. alpha and y are
- * within (16 + 4 |e|) 2^-24 of the sum of their terms' magnitudes, |e| being the largest such sum
- * of a query's scores, the gradients within twice that (tests/t_attend.c, against double). */
+ * within (16 + (4 + A / 4 VF) |e|) 2^-24 of the sum of their terms' magnitudes, |e| being the largest
+ * such sum of a query's scores, the gradients within twice that (tests/t_attend.c, against double). */
 #include "kernels/attend_core.h"
 
 #include "kernels/each.h"

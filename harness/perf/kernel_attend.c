@@ -1,4 +1,5 @@
 /* kernel_attend.c — attention for kernel_calls[]: N T S A E; form "tanh" has v, "dot" has none. */
+#include <float.h>
 #include <string.h>
 
 #include "perf/kernel_products.h"
@@ -120,7 +121,7 @@ static double want_forward(const struct kernel_job *j, int k, size_t i, double *
     ref_attend_weights(&a, row / T, row % T, &r);
     if (k == Y)
         return ref_attend_y(&a, &r, row / T, i % width, bound);
-    *bound = r.unit * r.alpha[i % width];
+    *bound = r.unit * r.alpha[i % width] + (double)FLT_MIN; /* below which floats lose digits */
     return r.alpha[i % width];
 }
 

@@ -55,7 +55,7 @@ static inline void ref_attend_weights(const struct kn_attend *a, size_t n, size_
         sum += r->alpha[j] = exp(r->alpha[j] - top);
     for (size_t j = 0; j < r->count; j++)
         r->alpha[j] /= sum;
-    r->unit = REF_EPS * (16 + 4 * largest);
+    r->unit = REF_EPS * (16 + (4 + a->A / 4.0 / kn->lanes) * largest);
 }
 
 static inline double ref_attend_value(const struct kn_attend *a, size_t n, size_t j, size_t i)
