@@ -407,7 +407,7 @@ static void page(struct store *s, bool drawn)
        "the published number stands beside ours");
     ok(strstr(html, "<dt>cpu</dt>") && strstr(html, "<dt>compiler</dt>"),
        "machine and build are told");
-    ok(strstr(html, "bench run lenet5:modern --seed"), "and how to repeat it");
+    ok(strstr(html, "t_report\n"), "and how to repeat it");
     is_int(count_of(html, "<svg role="), drawn ? 7 : 0,
            drawn ? "seven pictures inside" : "no picture inside");
     is_int(count_of(html, "<figure class=\"said"), 5, "what three networks say");

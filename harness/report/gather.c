@@ -80,6 +80,19 @@ static void count_origins(struct report *r, struct store *s, int64_t newest)
     }
 }
 
+/* Several runs may come of one command. */
+static void read_commands(struct report *r, struct store *s)
+{
+    struct store_fact *f;
+    for (int i = 0; i < r->runs_count && i < REPORT_COMMANDS; i++) {
+        const int n = store_facts(s, r->runs[i].row.id, &f, NULL);
+        const char *command = n < 0 ? "" : store_fact(f, n, "run", "command");
+        r->runs[i].command = *command ? xstrdup(command) : NULL;
+        if (n >= 0)
+            store_facts_free(f, n);
+    }
+}
+
 bool report_gather(struct report *r, struct store *s, const struct store_row *rows, int count,
                    struct err *err)
 {
@@ -97,12 +110,14 @@ bool report_gather(struct report *r, struct store *s, const struct store_row *ro
     if (newest && (r->facts_count = store_facts(s, newest, &r->facts, err)) < 0)
         return false;
     count_origins(r, s, newest);
+    read_commands(r, s);
     return true;
 }
 
 void report_release(struct report *r)
 {
     for (int i = 0; i < r->runs_count; i++) {
+        free(r->runs[i].command);
         free(r->runs[i].points);
         free(r->runs[i].layers);
         store_samples_free(r->runs[i].samples, r->runs[i].samples_count);

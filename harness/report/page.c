@@ -253,19 +253,25 @@ static void add_provenance(const struct report *r, struct text *out)
     text_add(out, "</div>\n</section>\n");
 }
 
+/* Of a command that made several runs, the first. */
+static bool is_new_command(const struct report *r, int run)
+{
+    const char *command = r->runs[run].command;
+    for (int i = 0; command && i < run; i++)
+        if (r->runs[i].command && strcmp(r->runs[i].command, command) == 0)
+            return false;
+    return command != NULL;
+}
+
 static void add_commands(const struct report *r, struct text *out)
 {
     text_add(out,
              "<section>\n<h2>To repeat</h2>\n<p>These commands make the same runs and this page "
              "again; one seed, one "
              "machine and one instruction set give the same losses to the last bit.</p>\n<pre>");
-    for (int i = 0; i < r->runs_count && i < 50; i++) {
-        const struct store_row *w = &r->runs[i].row;
-        add_escaped(out, "bench run %s%s%s --seed %lld --threads %d --epochs %d --batch %d%s%s%s\n",
-                    w->plugin, *w->variant ? ":" : "", w->variant, (long long)w->seed, w->threads,
-                    w->epochs, w->batch, *w->isa ? " --isa " : "", w->isa,
-                    w->profiled ? " --profile" : "");
-    }
+    for (int i = 0; i < r->runs_count; i++)
+        if (is_new_command(r, i))
+            add_escaped(out, "%s\n", r->runs[i].command);
     add_escaped(out, "%s\n", r->command);
     text_add(out,
              "</pre>\n<p>Each picture is drawn again by <code>gnuplot NAME.gp</code> in this "

@@ -18,6 +18,7 @@ enum {
     REPORT_SAID = 12    /* runs whose samples are told */
 };
 
+enum { REPORT_COMMANDS = 50 };
 struct report_run {
     struct store_row row;
     char label[2 * RUN_NAME + 32]; /* "lenet5:modern", and what else tells it from the others */
@@ -25,6 +26,7 @@ struct report_run {
     struct run_layer *layers;
     struct run_metric roof[RUN_METRICS]; /* of a profile: report_roofline() */
     struct run_sample *samples;          /* what the network says */
+    char *command; /* that made it; NULL: not among the first REPORT_COMMANDS, or not known */
     int points_count, layers_count, samples_count;
     double step_quantile[5]; /* ms: 1, 25, 50, 75, 99 % of warm steps; NAN without samples */
 };

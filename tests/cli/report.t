@@ -15,7 +15,7 @@ for file in index.html report.md style.gp words.gp runs.tsv curves.tsv loss.gp l
     [ -s "$o/$file" ]; ok $? "$file"
 done
 grep -q 'mlp:128' "$o/report.md"; ok $? "the Markdown has the table"
-grep -q -- '--seed 1 --threads 1' "$o/index.html"; ok $? "the page tells how to repeat"
+grep -q 'bench run mlp:128' "$o/index.html"; ok $? "the page tells how to repeat"
 
 if command -v gnuplot >/dev/null; then
     for name in cost steps layers_1; do
