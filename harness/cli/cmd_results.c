@@ -58,9 +58,9 @@ static void as_table(const struct store_row *rows, int count)
         if (store_row_is_unfinished(r))
             table_cell(t, "unfinished: goes on, or was killed");
         else
-            table_cell(t, "%s%s%s%s%s", r->status, *r->tainted ? ", tainted" : "",
-                       r->steady == RUN_UNSTEADY ? ", unsteady" : "", *r->reason ? ": " : "",
-                       r->reason);
+            table_cell(t, "%s%s%s%s%s", r->status, *r->reason ? ": " : "", r->reason,
+                       *r->tainted ? ", tainted" : "",
+                       r->steady == RUN_UNSTEADY ? ", unsteady" : "");
         table_tone(t, good ? TONE_GOOD : TONE_BAD);
     }
     table_text(t, stdout, table_width(stdout), cli_color(stdout));

@@ -236,8 +236,16 @@ static double cpu_percent(double seconds_of_cpu, const struct noise *n)
 
 static double known(long long count) { return count < 0 ? NAN : (double)count; }
 
-static double steal(const struct noise *n) { return cpu_percent(n->steal_s, n); }
-static double foreign(const struct noise *n) { return cpu_percent(n->foreign_s, n); }
+/* The kernel counts CPU time in ticks: a few of them may fall into some milliseconds of a run whatever
+ * happens, and prove nothing. */
+static double proven_percent(double cpu_s, const struct noise *n)
+{
+    const double tick_s = 0.01, percent = cpu_percent(cpu_s, n);
+    return cpu_s <= 4 * tick_s * n->cpus ? 0 : percent > 100 ? 100 : percent;
+}
+
+static double steal(const struct noise *n) { return proven_percent(n->steal_s, n); }
+static double foreign(const struct noise *n) { return proven_percent(n->foreign_s, n); }
 static double switches(const struct noise *n) { return per_second(known(n->switches), n); }
 static double major_faults(const struct noise *n) { return known(n->major_faults); }
 static double throttles(const struct noise *n) { return known(n->throttles); }

@@ -355,7 +355,7 @@ static void sum_up(struct loop *l)
     const struct steady s = steady_of(l->ns + warm, n - warm);
     e->steps = l->t.steps;
     e->step_ms_median = s.median * 1e-6;
-    e->step_ms_mad = s.mad * 1e-6;
+    e->step_ms_mad = n - warm > 1 ? s.mad * 1e-6 : (double)NAN; /* one step tells no spread */
     e->step_ms_min = s.min * 1e-6;
     e->samples_per_s = (double)l->t.plan.batch / (s.median * 1e-9);
     e->time_s = l->began ? seconds(clock_ns() - l->began) : 0;
