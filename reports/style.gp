@@ -29,7 +29,7 @@ set linetype 6 lc rgb '#aa4488' lw 1.6 pt 7 ps 0.6
 set linetype 7 lc rgb '#888888' lw 1.6 pt 5 ps 0.6
 set linetype 8 lc rgb '#dd7722' lw 1.6 pt 9 ps 0.7
 # Then the same eight with open marks.
-do for [i=1:8] { eval sprintf("set linetype %d lc rgb '%s' lw 1.6 pt %d ps 0.7 dt 2", i+8, \
+do for [i=1:8] { eval sprintf("set linetype %d lc rgb '%s' lw 1.6 pt %d ps 0.7", i+8, \
     word('#4477aa #ee6677 #228833 #bb9d22 #44aacc #aa4488 #888888 #dd7722', i), int(word('6 4 8 10 12 6 4 8', i))) }
 set linetype cycle 16
 
