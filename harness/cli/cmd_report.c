@@ -29,7 +29,12 @@ static void name_command(struct report *r, int words, char **word)
     text_add(&line, "bench report");
     for (int i = 0; i < words; i++)
         text_add(&line, " %s", word[i]);
-    snprintf(r->command, sizeof r->command, "%s%s", text_str(&line), all ? " --all" : "");
+    text_add(&line, "%s", all ? " --all" : "");
+    if (folder)
+        text_add(&line, " -o '%s'", folder);
+    if (global.db)
+        text_add(&line, " --db '%s'", global.db);
+    snprintf(r->command, sizeof r->command, "%s", text_str(&line));
     text_release(&line);
 }
 
