@@ -1,5 +1,5 @@
-/* store_test.h — what the tests of the store share: a folder that is gone in the end, and a look into
- * databases past the store. */
+/* store_test.h — what the tests of the store share: databases in a scratch folder, and a look into them
+ * past the store. */
 #ifndef STORE_TEST_H
 #define STORE_TEST_H
 
@@ -7,18 +7,8 @@
 #include <stdlib.h>
 
 #include "fill.h"
+#include "scratch.h"
 #include "tap.h"
-
-static char folder[] = "/tmp/t_store.XXXXXX";
-
-static inline const char *in_folder(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
 
 static inline int64_t scalar(const char *path, const char *sql)
 {
@@ -64,22 +54,6 @@ static inline int count_of(struct store *s, const char *selector, const char *se
     const int n = store_rows(s, &q, &rows, NULL);
     free(rows);
     return n;
-}
-
-static inline void make_folder(void)
-{
-    if (mkdtemp(folder))
-        return;
-    perror(folder);
-    exit(1);
-}
-
-static inline void remove_folder(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    if (system(command) != 0)
-        printf("# could not remove %s\n", folder);
 }
 
 #endif

@@ -26,7 +26,7 @@ static double median_of(const struct store_step *steps, size_t n)
 
 static void round_trip(void)
 {
-    const char *path = in_folder("deep/er/new.db");
+    const char *path = scratch_path("deep/er/new.db");
     struct store_session *session;
     struct store *s = open_new(path, &session);
     struct err err = {0};
@@ -83,7 +83,7 @@ static void round_trip(void)
 
 static void counters_and_noise(void)
 {
-    const char *path = in_folder("noise.db");
+    const char *path = scratch_path("noise.db");
     struct store_session *session;
     struct store *s = open_new(path, &session);
     struct err err = {0};
@@ -129,7 +129,7 @@ static void counters_and_noise(void)
 
 static void sayings(void)
 {
-    const char *path = in_folder("said.db");
+    const char *path = scratch_path("said.db");
     struct store_session *session;
     struct store *s = open_new(path, &session);
     const struct run_spec spec = {.plugin = "lenet5", .variant = "modern", .seed = 1};
@@ -174,7 +174,7 @@ static void sayings(void)
 static void facts(void)
 {
     struct store_session *session;
-    struct store *s = open_new(in_folder("facts.db"), &session);
+    struct store *s = open_new(scratch_path("facts.db"), &session);
     struct store_fact *f;
     const int64_t id = fill_run(session, 2, 1, false);
     const int n = store_facts(s, id, &f, NULL);
@@ -194,16 +194,17 @@ static void facts(void)
     (void)fill_run(again, 2, 1, false);
     (void)store_session_end(again, 0, NULL);
     store_close(s);
-    is_int(scalar(in_folder("facts.db"), "SELECT count(*) FROM machine"), 1,
+    is_int(scalar(scratch_path("facts.db"), "SELECT count(*) FROM machine"), 1,
            "one machine after two sessions");
-    is_int(scalar(in_folder("facts.db"), "SELECT count(*) FROM environment"), 1, "one environment");
-    is_int(scalar(in_folder("facts.db"), "SELECT count(*) FROM config"), 1, "one configuration");
+    is_int(scalar(scratch_path("facts.db"), "SELECT count(*) FROM environment"), 1,
+           "one environment");
+    is_int(scalar(scratch_path("facts.db"), "SELECT count(*) FROM config"), 1, "one configuration");
 }
 
 static void before_the_worker(void)
 {
     struct store_session *session;
-    struct store *s = open_new(in_folder("early.db"), &session);
+    struct store *s = open_new(scratch_path("early.db"), &session);
     const struct run_spec spec = {.plugin = "gone", .seed = 1};
     struct store_row row;
     struct err err = {0};
@@ -225,7 +226,7 @@ static void before_the_worker(void)
     is_str(row.status, "timeout", "with its status");
     ok(isnan(row.step_ms) && isnan(row.last) && isnan(row.params),
        "what was not measured is unknown, not 0");
-    is_int(scalar(in_folder("early.db"),
+    is_int(scalar(scratch_path("early.db"),
                   "SELECT count(*) FROM value v JOIN metric m ON m.id = "
                   "v.metric_id WHERE m.name NOT IN ('time_s', 'harness_s')"),
            0, "nor is anything stored for it");
@@ -238,7 +239,7 @@ static void before_the_worker(void)
 static void queries(void)
 {
     struct store_session *session;
-    struct store *s = open_new(in_folder("queries.db"), &session);
+    struct store *s = open_new(scratch_path("queries.db"), &session);
     for (int i = 0; i < 40; i++)
         (void)fill_run(session, i, 1, false);
     is_int(count_of(s, NULL, NULL, 0, false), 40, "all runs");
@@ -266,7 +267,7 @@ static void queries(void)
 /* Many runs, by copying the rows of four: what a query costs must not grow with the database. */
 static void large(void)
 {
-    const char *path = in_folder("large.db");
+    const char *path = scratch_path("large.db");
     struct store_session *session;
     struct store *s = open_new(path, &session);
     for (int i = 0; i < 4; i++)
@@ -320,7 +321,7 @@ static pid_t start_writer(const char *path, int first, int runs)
 
 static void two_writers(void)
 {
-    const char *path = in_folder("two.db");
+    const char *path = scratch_path("two.db");
     int status[3];
     pid_t pid[3];
     for (int i = 0; i < 3; i++) /* they also meet while making the file */
@@ -336,7 +337,7 @@ static void two_writers(void)
 
 static void killed(void)
 {
-    const char *path = in_folder("killed.db");
+    const char *path = scratch_path("killed.db");
     struct rng rng = rng_make(5, 0);
     static const char count[] = "SELECT count(*) FROM run";
     int unsound = 0, rounds = 12;
@@ -391,7 +392,7 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--fill") == 0)
         return fill(atoi(argv[2]), argv[3]);
-    make_folder();
+    scratch_make();
     round_trip();
     counters_and_noise();
     sayings();
@@ -402,6 +403,5 @@ int main(int argc, char **argv)
     two_writers();
     killed();
     where();
-    remove_folder();
     return done();
 }

@@ -23,30 +23,31 @@ static void strangers(void)
 {
     struct store_session *session;
     struct err err = {0};
-    refuses(in_folder("none.db"), STORE_READ, "no database", "a file that is not there");
-    ok(access(in_folder("none.db"), F_OK) != 0, "reading makes no file");
+    refuses(scratch_path("none.db"), STORE_READ, "no database", "a file that is not there");
+    ok(access(scratch_path("none.db"), F_OK) != 0, "reading makes no file");
 
-    execute(in_folder("foreign.db"), "CREATE TABLE t(x); PRAGMA application_id = 7");
-    refuses(in_folder("foreign.db"), STORE_WRITE, "another program", "a foreign database");
-    execute(in_folder("unmarked.db"), "CREATE TABLE t(x)");
-    refuses(in_folder("unmarked.db"), STORE_WRITE, "another program", "a database without a mark");
+    execute(scratch_path("foreign.db"), "CREATE TABLE t(x); PRAGMA application_id = 7");
+    refuses(scratch_path("foreign.db"), STORE_WRITE, "another program", "a foreign database");
+    execute(scratch_path("unmarked.db"), "CREATE TABLE t(x)");
+    refuses(scratch_path("unmarked.db"), STORE_WRITE, "another program",
+            "a database without a mark");
 
-    FILE *f = fopen(in_folder("text.db"), "w");
+    FILE *f = fopen(scratch_path("text.db"), "w");
     for (int i = 0; i < 200; i++)
         fputs("this is no database\n", f);
     fclose(f);
-    refuses(in_folder("text.db"), STORE_WRITE, "not a database", "a text file");
-    refuses(folder, STORE_WRITE, "", "a folder");
+    refuses(scratch_path("text.db"), STORE_WRITE, "not a database", "a text file");
+    refuses(scratch, STORE_WRITE, "", "a folder");
     refuses("/proc/none/bench.db", STORE_WRITE, "cannot create folder",
             "a folder that cannot be made");
 
-    struct store *s = open_new(in_folder("newer.db"), &session);
+    struct store *s = open_new(scratch_path("newer.db"), &session);
     (void)fill_run(session, 1, 1, false);
     (void)store_session_end(session, 0, NULL);
     store_close(s);
-    execute(in_folder("newer.db"), "PRAGMA user_version = 99");
-    refuses(in_folder("newer.db"), STORE_WRITE, "newer", "writing to a newer schema");
-    s = store_open(in_folder("newer.db"), STORE_READ, &err);
+    execute(scratch_path("newer.db"), "PRAGMA user_version = 99");
+    refuses(scratch_path("newer.db"), STORE_WRITE, "newer", "writing to a newer schema");
+    s = store_open(scratch_path("newer.db"), STORE_READ, &err);
     ok(s && store_note(s) && strstr(store_note(s), "newer"),
        "a newer schema is read, with a note: %s", s ? store_note(s) : err.text);
     is_int(s ? count_of(s, NULL, NULL, 0, false) : -1, 1, "and its runs are shown");
@@ -56,7 +57,7 @@ static void strangers(void)
 static void damage(void)
 {
     struct store_session *session;
-    const char *path = in_folder("damaged.db");
+    const char *path = scratch_path("damaged.db");
     struct err err = {0};
     struct text said = {0};
     struct store *s = open_new(path, &session);
@@ -92,7 +93,7 @@ static void read_only(void)
         skip("root may write anywhere");
         return;
     }
-    const char *path = in_folder("50%, #1?.db"); /* what a URI would take for its own */
+    const char *path = scratch_path("50%, #1?.db"); /* what a URI would take for its own */
     struct store_session *session;
     struct err err = {0};
     struct store *s = open_new(path, &session);
@@ -101,12 +102,12 @@ static void read_only(void)
     store_close(s);
     chmod(path, 0444);
     refuses(path, STORE_WRITE, "cannot write", "a read-only file");
-    chmod(folder, 0555);
-    refuses(in_folder("x.db"), STORE_WRITE, "", "a read-only folder");
+    chmod(scratch, 0555);
+    refuses(scratch_path("x.db"), STORE_WRITE, "", "a read-only folder");
     s = store_open(path, STORE_READ, &err);
     ok(s && count_of(s, NULL, NULL, 0, false) == 1, "but it can be read: %s", err.text);
     store_close(s);
-    chmod(folder, 0755);
+    chmod(scratch, 0755);
 }
 
 /* ---- migrations ----------------------------------------------------------------------------- */
@@ -138,21 +139,21 @@ static bool migrate(const char *path, const struct migration *list, struct err *
 
 static void migrations(void)
 {
-    const char *path = in_folder("old.db");
+    const char *path = scratch_path("old.db");
     struct err err = {0};
     ok(migrate(path, shorter, &err), "an empty file becomes schema 1: %s", err.text);
-    ok(access(in_folder("old.db.schema0.bak"), F_OK) != 0, "nothing to copy then");
+    ok(access(scratch_path("old.db.schema0.bak"), F_OK) != 0, "nothing to copy then");
     ok(migrate(path, longer, &err), "schema 1 becomes schema 3: %s", err.text);
     is_int(scalar(path, "PRAGMA user_version"), 3, "and says so");
     is_int(scalar(path, "SELECT count(*) FROM migration"), 3, "three steps are on record");
     is_int(scalar(path, "SELECT count(*) FROM a"), 1, "each was done once");
-    is_int(scalar(in_folder("old.db.schema1.bak"), "PRAGMA user_version"), 1,
+    is_int(scalar(scratch_path("old.db.schema1.bak"), "PRAGMA user_version"), 1,
            "a copy of schema 1 was kept");
     ok(migrate(path, longer, &err), "migrating again does nothing");
     is_int(scalar(path, "SELECT count(*) FROM a"), 1, "indeed");
     ok(!migrate(path, broken, &err) || scalar(path, "PRAGMA user_version") == 3, "no way back");
 
-    const char *bad = in_folder("bad.db");
+    const char *bad = scratch_path("bad.db");
     migrate(bad, shorter, &err);
     err = (struct err){0};
     ok(!migrate(bad, broken, &err) && strstr(err.text, "migration 2"), "a step that fails: %s",
@@ -165,7 +166,7 @@ static void migrations(void)
 /* Runs written by schema 1, as they were, then brought forward. */
 static void from_schema_1(void)
 {
-    const char *path = in_folder("one.db");
+    const char *path = scratch_path("one.db");
     const struct migration first[] = {store_migrations[0], {0, NULL}};
     struct err err = {0};
     ok(migrate(path, first, &err), "a database of schema 1: %s", err.text);
@@ -201,14 +202,14 @@ static void from_schema_1(void)
     text_release(&said);
     is_int(scalar(path, "SELECT value * 1e9 FROM v_series WHERE run_id = 1"), before,
            "the same series of numbers before and after");
-    is_int(scalar(in_folder("one.db.schema1.bak"), "PRAGMA user_version"), 1,
+    is_int(scalar(scratch_path("one.db.schema1.bak"), "PRAGMA user_version"), 1,
            "a copy of the old file was kept");
 }
 
 /* Schema 2 had no place for what a network says. */
 static void from_schema_2(void)
 {
-    const char *path = in_folder("two-schemas.db");
+    const char *path = scratch_path("two-schemas.db");
     const struct migration first[] = {store_migrations[0], store_migrations[1], {0, NULL}};
     const struct run_sample plain = said_plain();
     const struct run_end end = {.status = RUN_OK};
@@ -244,19 +245,18 @@ static void from_schema_2(void)
     store_samples_free(said, 1);
     (void)store_session_end(session, 0, NULL);
     store_close(s);
-    is_int(scalar(in_folder("two-schemas.db.schema2.bak"), "PRAGMA user_version"), 2,
+    is_int(scalar(scratch_path("two-schemas.db.schema2.bak"), "PRAGMA user_version"), 2,
            "a copy of the old file was kept");
 }
 
 int main(void)
 {
-    make_folder();
+    scratch_make();
     strangers();
     damage();
     read_only();
     migrations();
     from_schema_1();
     from_schema_2();
-    remove_folder();
     return done();
 }
