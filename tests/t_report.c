@@ -11,9 +11,8 @@
 #include "report/report.h"
 #include "report/samples.h"
 #include "report/table.h"
+#include "scratch.h"
 #include "tap.h"
-
-static char folder[] = "/tmp/t_report.XXXXXX";
 
 /* ---- numbers ---------------------------------------------------------------------- */
 
@@ -209,9 +208,8 @@ static void in_a_terminal(void)
 static char *slurp(const char *name)
 {
     struct text t = {0};
-    char path[512], block[4096];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "rb");
+    char block[4096];
+    FILE *f = fopen(scratch_path(name), "rb");
     for (size_t n; f && (n = fread(block, 1, sizeof block, f)) > 0;)
         text_add_bytes(&t, block, n);
     if (f)
@@ -339,7 +337,7 @@ static bool make_report(struct store *s, struct report *r, bool newest, struct e
     const bool good = count >= 0 && report_gather(r, s, rows, count, err);
     free(rows);
     snprintf(r->command, sizeof r->command, "bench report");
-    return good && report_write(r, folder, err);
+    return good && report_write(r, scratch, err);
 }
 
 static void add_hostile(struct store_session *session)
@@ -370,10 +368,8 @@ static void add_hostile(struct store_session *session)
 
 static struct store *filled(int runs)
 {
-    char path[512];
     struct err err = {0};
-    snprintf(path, sizeof path, "%s/bench.db", folder);
-    struct store *s = store_open(path, STORE_WRITE, &err);
+    struct store *s = store_open(scratch_path("bench.db"), STORE_WRITE, &err);
     struct store_session *session = s ? store_session_begin(s, 0, NULL, &err) : NULL;
     if (!session) {
         printf("Bail out! %s\n", err.text);
@@ -470,8 +466,7 @@ int main(void)
     lines();
     in_a_terminal();
     maps();
-    if (!mkdtemp(folder))
-        return 1;
+    scratch_make();
     struct store *s = filled(10);
     if (system("gnuplot --version >/dev/null 2>&1") == 0) {
         page(s, true);
@@ -485,9 +480,5 @@ int main(void)
     data_files();
     setenv("PATH", "/usr/bin:/bin", 1);
     store_close(s);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    if (system(command) != 0)
-        printf("# could not remove %s\n", folder);
     return done();
 }

@@ -163,6 +163,15 @@ static void migrations(void)
            "and half of nothing");
 }
 
+/* What a run stands on, in every schema. */
+#define OLD_SESSION                                                                      \
+    "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"       \
+    "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"                    \
+    "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"                      \
+    "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES " \
+    "(1, 's', 'run', 'bench', 1, 1, 5);"                                                 \
+    "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
+
 /* Runs written by schema 1, as they were, then brought forward. */
 static void from_schema_1(void)
 {
@@ -170,13 +179,7 @@ static void from_schema_1(void)
     const struct migration first[] = {store_migrations[0], {0, NULL}};
     struct err err = {0};
     ok(migrate(path, first, &err), "a database of schema 1: %s", err.text);
-    ok(execute(path,
-               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
-               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
-               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
-               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
-               "(1, 's', 'run', 'bench', 1, 1, 5);"
-               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
+    ok(execute(path, OLD_SESSION
                "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, epochs) "
                "VALUES (1, 'r', 1, 1, 5, 'ok', 2);"
                "INSERT INTO value(run_id, metric_id, how, value) SELECT 1, id, 'median', 0.002 "
@@ -220,13 +223,7 @@ static void from_schema_2(void)
     struct store *s = store_open(path, STORE_READ, &err);
     ok(!s && strstr(err.text, "has schema 2, this program reads 3: `bench db migrate`"), "%s",
        err.text);
-    ok(execute(path,
-               "INSERT INTO machine(id, fp, cpu, arch) VALUES (1, 'm', 'old CPU', 'x86_64');"
-               "INSERT INTO environment(id, fp, machine_id) VALUES (1, 'e', 1);"
-               "INSERT INTO build(id, fp, tool_version) VALUES (1, 'b', '0');"
-               "INSERT INTO session(id, uuid, purpose, argv, env_id, build_id, started_ms) VALUES "
-               "(1, 's', 'run', 'bench', 1, 1, 5);"
-               "INSERT INTO benchmark(id, kind, name, variant) VALUES (1, 'train', 'lenet5', 'x');"
+    ok(execute(path, OLD_SESSION
                "INSERT INTO run(id, uuid, session_id, benchmark_id, started_ms, status, tainted) "
                "VALUES (1, 'r', 1, 1, 5, 'ok', 'noise')"),
        "with a run in it");

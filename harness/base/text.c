@@ -42,6 +42,21 @@ void text_add_bytes(struct text *t, const void *bytes, size_t n)
     t->bytes[t->length] = '\0';
 }
 
+void text_add_word(struct text *line, const char *word)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./%@";
+    text_add(line, line->length ? " " : "");
+    if (*word && !word[strspn(word, plain)]) {
+        text_add(line, "%s", word);
+        return;
+    }
+    text_add(line, "'");
+    for (; *word; word++)
+        text_add(line, *word == '\'' ? "'\\''" : "%c", *word);
+    text_add(line, "'");
+}
+
 const char *text_str(const struct text *t) { return t->bytes ? t->bytes : ""; }
 
 void text_release(struct text *t)

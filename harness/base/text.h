@@ -17,6 +17,9 @@ void text_add_bytes(struct text *t, const void *bytes, size_t n);
 const char *text_str(const struct text *t);
 void text_release(struct text *t); /* frees, and leaves {0} */
 
+/* One more word of a command line, quoted where a shell would see more than letters. */
+void text_add_word(struct text *line, const char *word);
+
 /* The entry of a NULL-terminated list nearest to `word` by edit distance, or NULL
  * when none is near enough to be what was meant. */
 const char *text_nearest(const char *word, const char *const *list);

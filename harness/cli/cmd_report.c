@@ -28,12 +28,17 @@ static void name_command(struct report *r, int words, char **word)
     struct text line = {0};
     text_add(&line, "bench report");
     for (int i = 0; i < words; i++)
-        text_add(&line, " %s", word[i]);
-    text_add(&line, "%s", all ? " --all" : "");
-    if (folder)
-        text_add(&line, " -o '%s'", folder);
-    if (global.db)
-        text_add(&line, " --db '%s'", global.db);
+        text_add_word(&line, word[i]);
+    if (all)
+        text_add_word(&line, "--all");
+    if (folder) {
+        text_add_word(&line, "-o");
+        text_add_word(&line, folder);
+    }
+    if (global.db) {
+        text_add_word(&line, "--db");
+        text_add_word(&line, global.db);
+    }
     snprintf(r->command, sizeof r->command, "%s", text_str(&line));
     text_release(&line);
 }

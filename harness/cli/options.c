@@ -58,11 +58,11 @@ static bool bad_value(const struct option *o, const char *value, const char *wha
 }
 
 /* Paths and names travel to workers and into documents as JSON, which has UTF-8 alone. */
-static bool check_word(const char *of, const char *word, struct err *err)
+static bool check_word(const char *dashes, const char *of, const char *word, struct err *err)
 {
     const size_t n = strlen(word), sound = text_sound(word, n);
-    return sound == n || err_status(err, EXIT_USAGE, "--%s: byte %zu is not UTF-8, after '%.*s'",
-                                    of, sound + 1, (int)sound, word);
+    return sound == n || err_status(err, EXIT_USAGE, "%s%s: byte %zu is not UTF-8, after '%.*s'",
+                                    dashes, of, sound + 1, (int)sound, word);
 }
 
 static bool assign(const struct option *o, const char *value, struct err *err)
@@ -92,7 +92,7 @@ static bool assign(const struct option *o, const char *value, struct err *err)
         if (!*value)
             return bad_value(o, value, o->arg, err);
         *(const char **)o->to = value;
-        return check_word(o->name, value, err);
+        return check_word("--", o->name, value, err);
     }
 }
 
@@ -144,12 +144,8 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct err *er
                 return -1;
             i += used;
         } else {
-            const size_t n = strlen(argv[i]), sound = text_sound(argv[i], n);
-            if (sound < n) {
-                err_status(err, EXIT_USAGE, "%s: byte %zu is not UTF-8, after '%.*s'", verb->name,
-                           sound + 1, (int)sound, argv[i]);
+            if (!check_word("", verb->name, argv[i], err))
                 return -1;
-            }
             argv[1 + positional++] = argv[i++];
         }
     }

@@ -33,22 +33,6 @@ void store_uuid(char uuid[STORE_UUID])
         to += sprintf(to, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", b[i]);
 }
 
-/* One word of a command line, quoted where a shell would see more than letters. */
-static void add_word(struct text *line, const char *word)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./%@";
-    text_add(line, line->length ? " " : "");
-    if (*word && !word[strspn(word, plain)]) {
-        text_add(line, "%s", word);
-        return;
-    }
-    text_add(line, "'");
-    for (; *word; word++)
-        text_add(line, *word == '\'' ? "'\\''" : "%c", *word);
-    text_add(line, "'");
-}
-
 static void command_line(struct text *line, int argc, char **argv)
 {
     static char words[1 << 16];
@@ -58,9 +42,9 @@ static void command_line(struct text *line, int argc, char **argv)
         fclose(f);
     words[n] = '\0';
     for (size_t at = 0; at < n; at += strlen(words + at) + 1)
-        add_word(line, words + at);
+        text_add_word(line, words + at);
     for (int i = 0; n == 0 && i < argc; i++)
-        add_word(line, argv[i]);
+        text_add_word(line, argv[i]);
 }
 
 static bool add_machine(struct sql *s, const struct machine *m, int64_t *id, struct err *err)
